@@ -1,0 +1,2 @@
+//! Xenlet's hypervisor.
+pub mod memory;
