@@ -186,7 +186,9 @@ impl<const N: usize> fmt::Write for Text<N> {
 }
 
 /// A cell's result: 640 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct CellResult {
     /// The workload's name.
@@ -215,26 +217,6 @@ pub struct CellResult {
     pub bug: Text<64>,
     /// What went wrong first, or why it was skipped.
     pub detail: Text<392>,
-}
-
-impl Default for CellResult {
-    fn default() -> Self {
-        CellResult {
-            workload: Text::default(),
-            policy: Text::default(),
-            outcome: 0,
-            ptes: 0,
-            calls: [0; 8],
-            updates: 0,
-            emulated_writes: 0,
-            compared: 0,
-            differing: 0,
-            touched: 0,
-            mistouched: 0,
-            bug: Text::default(),
-            detail: Text::default(),
-        }
-    }
 }
 
 const _: () = assert!(size_of::<LabPage>() == 128);

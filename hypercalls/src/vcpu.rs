@@ -169,6 +169,9 @@ pub struct VcpuGuestContext {
     pub gs_base_user: u64,
 }
 
+/// In [`VcpuGuestContext::flags`]: the vCPU starts in kernel mode.
+pub const VGCF_IN_KERNEL: u64 = 1 << 2;
+
 /// A frame number as `ctrlreg[3]` holds it (`arch-x86/xen-x86_64.h`).
 #[must_use]
 pub const fn xen_pfn_to_cr3(pfn: u64) -> u64 {

@@ -1,0 +1,106 @@
+//! The workloads, one file each: a kernel function's inner loop, its call sites' sections included.
+//! Comes in: the hands of `work`; goes out: writes, and a reason if it ends early.
+//!
+//! Rules they share: one section a table of at most 512 entries, so more entries mean more
+//! sections; a structure inside a section (an inner section, a preemption) is there once a
+//! table; the final check is the lab's.
+
+mod apply_to_range;
+mod bh_mismatch;
+mod depth_255;
+mod enable_in_pause;
+mod failing_request;
+mod fork;
+mod fork_depth_255;
+mod fork_then_section;
+mod irq;
+mod irq_flush;
+mod kasan_depopulate;
+mod kasan_populate;
+mod kernel_map_pages;
+mod kmap_atomic;
+mod lru_gen_look_around;
+mod lru_gen_walk;
+mod madvise_cold;
+mod madvise_free;
+mod madvise_pageout;
+mod madvise_resched;
+mod migrate;
+mod migrate_cpu;
+mod mprotect;
+mod mremap;
+mod munmap;
+mod nest;
+mod pagemap_scan;
+mod preempt_window;
+mod read_after_write;
+mod remap_pfn;
+mod resume_at_zero;
+mod rmw_reorder;
+mod switch;
+mod switch_nested;
+mod two_writers;
+mod uffd_move;
+mod vmalloc_fault;
+mod vmap;
+mod vmap_error;
+mod vunmap;
+mod zap_swap;
+
+use crate::work::{Done, Work};
+
+/// A workload as `xenlet list` shows it.
+#[derive(Clone, Copy)]
+pub struct WorkloadInfo {
+    /// The name `--workload` takes.
+    pub name: &'static str,
+    /// The kernel function it models, and what that does.
+    pub models: &'static str,
+    /// The function.
+    pub(crate) run: fn(&Work<'_>) -> Done,
+}
+
+/// The table of workloads.
+pub(crate) static TABLE: [WorkloadInfo; 41] = [
+    mprotect::INFO,
+    fork::INFO,
+    munmap::INFO,
+    zap_swap::INFO,
+    mremap::INFO,
+    remap_pfn::INFO,
+    apply_to_range::INFO,
+    vmap::INFO,
+    vunmap::INFO,
+    madvise_cold::INFO,
+    madvise_pageout::INFO,
+    madvise_free::INFO,
+    madvise_resched::INFO,
+    pagemap_scan::INFO,
+    migrate::INFO,
+    uffd_move::INFO,
+    lru_gen_walk::INFO,
+    lru_gen_look_around::INFO,
+    kasan_populate::INFO,
+    kasan_depopulate::INFO,
+    nest::INFO,
+    switch::INFO,
+    switch_nested::INFO,
+    preempt_window::INFO,
+    irq::INFO,
+    irq_flush::INFO,
+    kernel_map_pages::INFO,
+    kmap_atomic::INFO,
+    vmalloc_fault::INFO,
+    fork_then_section::INFO,
+    fork_depth_255::INFO,
+    resume_at_zero::INFO,
+    depth_255::INFO,
+    enable_in_pause::INFO,
+    bh_mismatch::INFO,
+    failing_request::INFO,
+    rmw_reorder::INFO,
+    read_after_write::INFO,
+    vmap_error::INFO,
+    migrate_cpu::INFO,
+    two_writers::INFO,
+];
