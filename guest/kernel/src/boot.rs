@@ -1,0 +1,138 @@
+//! From the first instruction to the lab: where the builder's page table is, what memory is free,
+//! entries, events; then the library runs, then the power goes off.
+#![allow(
+    unsafe_code,
+    reason = "reads the start-info page; publishes the kernel once"
+)]
+
+use crate::machine::{self, Xen};
+use crate::{event, hypercall, panic, percpu, physmap, smp, trap};
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, Ordering};
+use guest::Kernel;
+use hypercalls::memory::{MachphysMapping, XENMEM_MACHPHYS_MAPPING};
+use hypercalls::pte::{ENTRIES, PteFlags};
+use hypercalls::start_info::StartInfo;
+use hypercalls::vcpu::VCPUOP_IS_UP;
+use hypercalls::vm_assist::{VMASST_CMD_ENABLE, VMASST_TYPE_WRITABLE_PAGETABLES};
+use hypercalls::{Nr, PAGE_SHIFT, Pfn, Pte, Vaddr};
+
+struct KernelCell {
+    ready: AtomicBool,
+    kernel: UnsafeCell<MaybeUninit<Kernel<Xen>>>,
+}
+
+// SAFETY: written once, before `ready` and before any other vCPU or interrupt; shared references
+// only from then on. The library keeps a vCPU's state to that vCPU and masks upcalls around it.
+unsafe impl Sync for KernelCell {}
+
+static KERNEL: KernelCell = KernelCell {
+    ready: AtomicBool::new(false),
+    kernel: UnsafeCell::new(MaybeUninit::uninit()),
+};
+
+/// The library's kernel.
+pub(crate) fn kernel() -> &'static Kernel<Xen> {
+    assert!(
+        KERNEL.ready.load(Ordering::Acquire),
+        "an interrupt before the kernel was ready"
+    );
+    // SAFETY: initialized before `ready` was set, never written again.
+    unsafe { (*KERNEL.kernel.get()).assume_init_ref() }
+}
+
+fn publish(kernel: Kernel<Xen>) {
+    // SAFETY: called once, on one vCPU, upcalls masked.
+    unsafe { (*KERNEL.kernel.get()).write(kernel) };
+    KERNEL.ready.store(true, Ordering::Release);
+}
+
+/// The first Rust code. `info` is what rsi pointed to.
+pub(crate) extern "C" fn boot(info: &'static StartInfo) -> ! {
+    percpu::load(0);
+    map_shared_info(info);
+    trap::register();
+    enable_writable_page_tables();
+    let (root, free) = map_memory(info);
+    event::bind(0);
+    machine::attach_lab();
+    publish(Kernel::new(Xen {
+        root,
+        free,
+        cpus: count_cpus(),
+    }));
+    percpu::set_mask(false);
+    smp::bring_up(kernel().machine());
+    guest::lab::run(kernel(), command_line(info));
+    panic::shutdown(hypercalls::sched::SHUTDOWN_POWEROFF)
+}
+
+/// vCPUs there are, as far as this kernel has room for them.
+fn count_cpus() -> usize {
+    let exists = |cpu: &usize| {
+        hypercall::call(Nr::VcpuOp, [u64::from(VCPUOP_IS_UP), *cpu as u64, 0, 0, 0]) >= 0
+    };
+    (0..percpu::MAX_CPUS).take_while(exists).count()
+}
+
+fn command_line(info: &StartInfo) -> &str {
+    let bytes = &info.cmd_line;
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    core::str::from_utf8(&bytes[..end]).unwrap_or("")
+}
+
+/// Maps the frame the hypervisor shares over a page kept for it.
+fn map_shared_info(info: &StartInfo) {
+    let va = Vaddr(core::ptr::from_ref(&percpu::SHARED_INFO) as u64);
+    let flags = PteFlags::PRESENT
+        | PteFlags::RW
+        | PteFlags::USER
+        | PteFlags::ACCESSED
+        | PteFlags::DIRTY
+        | PteFlags::NX;
+    physmap::set_mapping(va, Pte::new(info.shared_info.mfn(), flags));
+}
+
+/// Lets `xchg` and `cmpxchg` on live page tables fault and be emulated, as Linux's do.
+fn enable_writable_page_tables() {
+    let args = [
+        u64::from(VMASST_CMD_ENABLE),
+        u64::from(VMASST_TYPE_WRITABLE_PAGETABLES),
+        0,
+        0,
+        0,
+    ];
+    let ret = hypercall::call(Nr::VmAssist, args);
+    assert!(ret == 0, "vm_assist writable_pagetables: {ret}");
+}
+
+fn map_memory(info: &StartInfo) -> (hypercalls::Mfn, (Pfn, u64)) {
+    let mut m2p = MachphysMapping::default();
+    let args = [
+        u64::from(XENMEM_MACHPHYS_MAPPING),
+        hypercall::address_of(&mut m2p),
+        0,
+        0,
+        0,
+    ];
+    let ret = hypercall::call(Nr::MemoryOp, args);
+    assert!(ret == 0, "machphys_mapping: {ret}");
+    physmap::init_tables(info, m2p.v_start, m2p.max_mfn + 1);
+    let first_table = Pfn((info.pt_base.0 - physmap::VIRT_BASE.0) >> PAGE_SHIFT);
+    let tables = first_table..first_table.add(info.nr_pt_frames);
+    // After the tables comes the builder's boot stack, then padding that is ours.
+    let mut free = physmap::BootFrames {
+        next: tables.end.add(1),
+    };
+    let root = physmap::p2m(first_table);
+    // One L4, L3 and L2; the rest are L1s, which map 2 MiB each from VIRT_BASE on.
+    let mapped = Pfn((info.nr_pt_frames - 3) * ENTRIES as u64);
+    physmap::build(info, root, tables, &mut free);
+    assert!(
+        free.next <= mapped,
+        "too much memory: the boot mapping has no room for its tables"
+    );
+    // The rest of the boot mapping stays unused: its frames have two writable mappings.
+    (root, (mapped, info.nr_pages.saturating_sub(mapped.0)))
+}
