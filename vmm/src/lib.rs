@@ -1,2 +1,10 @@
-//! Xenlet's hypervisor.
+//! Xenlet's hypervisor: runs 64-bit Xen PV guests and counts every hypercall trap.
+//!
+//! A run is a line of owned values: a configuration, an [`image`], a [`domain`] built from it, a
+//! vCPU loop ([`kvm`]) that turns each exit into a [`hypercall`] or a [`trap`], page-table rules
+//! ([`mm`]) that say what the host must be told, counters ([`stats`]), a [`report`].
+//!
+//! `mm`, `hypercall`, `trap` and `domain` know nothing of KVM; [`direct`] runs them without.
+
 pub mod memory;
+pub mod mm;

@@ -1,0 +1,162 @@
+//! Xen's memory rules: which frame is in use as what, and which page-table changes a guest may
+//! make. Owns the frame table and the effects a change has on the CPU. Comes in: machine frames
+//! and entries, as a guest gave them. Goes out: memory changed and [`Effects`] logged, or a
+//! [`Refusal`] and nothing changed.
+//!
+//! The invariant: a frame is never writable by the guest and a table (or descriptor page) at once.
+//! A writable mapping takes a `Writable` reference on its frame, a table or base pointer takes a
+//! reference of that table's type, and a frame has one type at a time.
+//!
+//! The hypervisor holds one lock around all of this. Another vCPU may still run meanwhile: what it
+//! can write through translations logged for a flush but not yet flushed is the guest's own
+//! memory, so counts may go wrong then, but only for that guest, and never panic.
+
+mod descriptor;
+mod effects;
+mod emulate;
+mod entry;
+mod frame;
+mod page;
+mod pin;
+mod promote;
+pub mod recount;
+mod refusal;
+mod rules;
+mod update;
+mod view;
+pub mod walk;
+
+pub use effects::{Effects, FLUSH_PAGES, Flush, Store};
+pub use frame::FrameType;
+pub use refusal::Refusal;
+pub use update::{Owner, Update};
+pub use view::{Efault, GuestView, array_ok, is_guest};
+
+use frame::FrameTable;
+use hypercalls::Maddr;
+use hypercalls::{Mfn, Pte, Vaddr};
+use std::ops::Range;
+
+/// The page-typing state of a machine with one guest.
+///
+/// Live tables are read again when their entries go. Should another vCPU have written to one behind
+/// the rules' back, as said above, such entries count for nothing and lead nowhere.
+#[derive(Debug)]
+pub struct Mm {
+    frames: FrameTable,
+    hv_l4_entry: Pte,
+    m2p: Maddr,
+    io: Range<u64>,
+    vcpus: u64,
+    effects: Effects,
+    work: u64,
+    refusals: [u64; Refusal::NAMES.len()],
+}
+
+impl Mm {
+    /// Rules for a machine of `frames` frames, `guest` the guest's. `hv_l4_entry` goes into the
+    /// hypervisor's slot of every L4; `m2p` is where the machine-to-physical table begins.
+    #[must_use]
+    pub fn new(frames: u64, guest: Range<Mfn>, hv_l4_entry: u64, m2p: Maddr) -> Mm {
+        Mm {
+            frames: FrameTable::new(frames, guest),
+            hv_l4_entry: Pte(hv_l4_entry),
+            m2p,
+            io: 0..0,
+            vcpus: 1,
+            effects: Effects::default(),
+            work: 0,
+            refusals: [0; Refusal::NAMES.len()],
+        }
+    }
+
+    /// Says which vCPUs exist: those that "every vCPU" means in a flush.
+    pub fn set_vcpus(&mut self, mask: u64) {
+        self.vcpus = mask;
+    }
+
+    /// The vCPUs that exist.
+    #[must_use]
+    pub fn vcpus(&self) -> u64 {
+        self.vcpus
+    }
+
+    /// Lets L1 entries map these frames beyond memory, and choose their cache mode.
+    pub fn permit_io(&mut self, frames: Range<Mfn>) {
+        self.io = frames.start.0..frames.end.0;
+    }
+
+    /// What the frame is in use as.
+    #[must_use]
+    pub fn type_of(&self, mfn: Mfn) -> FrameType {
+        self.frames.kind(mfn)
+    }
+
+    /// The frame's references: general, and of its type.
+    #[must_use]
+    pub fn counts(&self, mfn: Mfn) -> (u32, u32) {
+        let frame = self.frames.any(mfn);
+        frame.map_or((0, 0), |frame| (frame.general, frame.typed))
+    }
+
+    /// Whether the guest may use the frame at all.
+    #[must_use]
+    pub fn is_owned(&self, mfn: Mfn) -> bool {
+        self.frames.owned(mfn).is_some()
+    }
+
+    /// What the hypervisor's slot of every L4 holds.
+    #[must_use]
+    pub fn hv_l4_entry(&self) -> u64 {
+        self.hv_l4_entry.0
+    }
+
+    /// Everything logged since the last call, for the host to do.
+    pub fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The effects in place, for a host that wants to keep the log's memory.
+    pub fn effects(&mut self) -> &mut Effects {
+        &mut self.effects
+    }
+
+    /// Drops every translation on the vCPUs of `mask`.
+    pub fn flush_all(&mut self, mask: u64) {
+        self.effects.flush.all(mask & self.vcpus);
+    }
+
+    /// Drops one page's translation on the vCPUs of `mask`.
+    pub fn flush_page(&mut self, mask: u64, va: Vaddr) {
+        self.effects.flush.page(mask & self.vcpus, va);
+    }
+
+    /// Entries handled since the start: what bounds a hypercall. Only differences matter.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// Counts a refusal and gives its number for the guest.
+    pub fn refuse(&mut self, refusal: Refusal) -> i64 {
+        self.refusals[refusal.index()] += 1;
+        refusal.errno().to_ret()
+    }
+
+    /// How often each reason refused, by name; those that never did are left out.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counted = Refusal::NAMES.iter().copied().zip(self.refusals);
+        counted.filter(|&(_, count)| count > 0)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod logging;
+#[cfg(test)]
+mod plain;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod typing;
