@@ -6,5 +6,6 @@
 //!
 //! `mm`, `hypercall`, `trap` and `domain` know nothing of KVM; [`direct`] runs them without.
 
+pub mod image;
 pub mod memory;
 pub mod mm;
