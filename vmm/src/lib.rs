@@ -6,6 +6,11 @@
 //!
 //! `mm`, `hypercall`, `trap` and `domain` know nothing of KVM; [`direct`] runs them without.
 
+pub mod domain;
+pub mod dump;
+pub mod hypercall;
 pub mod image;
 pub mod memory;
 pub mod mm;
+pub mod stats;
+pub mod trap;

@@ -1,0 +1,34 @@
+//! The independent recount of the page-table rules, from what a domain holds. For tests, fuzzing
+//! and a debug mode: it reads every live table.
+
+use super::Domain;
+use crate::mm::recount::{Difference, Roots, recount};
+use hypercalls::Mfn;
+
+impl Domain {
+    /// What holds frames from outside the page tables.
+    #[must_use]
+    pub fn roots(&self) -> Roots {
+        let frames = (0..self.memory.frames()).map(Mfn);
+        let pinned = frames.filter(|&mfn| self.mm.is_pinned(mfn));
+        let level = |mfn| self.mm.type_of(mfn).level().map(|level| (level, mfn));
+        let given = self.vcpus.iter().filter(|v| v.initialised);
+        let bases = given.flat_map(|v| [Some(v.kernel_base), v.user_base]);
+        let moved = self.vcpus.iter().filter(|v| v.info_registered);
+        let writable = moved.map(|v| v.info.mfn());
+        let descriptors = self.vcpus.iter().flat_map(|v| v.gdt.frames.iter().copied());
+        Roots {
+            pins: pinned.filter_map(level).collect(),
+            bases: bases.flatten().collect(),
+            descriptors: descriptors.collect(),
+            writable: writable.chain([self.shared_info.mfn()]).collect(),
+        }
+    }
+
+    /// Every reference that is not as an independent count finds it, and every entry that must
+    /// not be.
+    #[must_use]
+    pub fn recount(&self) -> Vec<Difference> {
+        recount(&self.memory, &self.mm, &self.roots())
+    }
+}

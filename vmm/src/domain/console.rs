@@ -1,0 +1,70 @@
+//! The emergency console (`console_io`): bytes out, bytes in.
+//!
+//! Comes in: what the guest writes, what the user types. Goes out: the host drains the output
+//! after a trap. Both sides are bounded: a guest that writes without end loses its oldest output.
+
+use std::collections::VecDeque;
+
+/// Output bytes kept until the host takes them.
+const OUT_LIMIT: usize = 1 << 20;
+/// Input bytes kept until the guest takes them.
+const IN_LIMIT: usize = 1 << 14;
+
+/// Both directions.
+#[derive(Clone, Debug, Default)]
+pub struct Console {
+    out: VecDeque<u8>,
+    input: VecDeque<u8>,
+    /// Output bytes that were dropped because nobody took them.
+    pub lost: u64,
+}
+
+impl Console {
+    /// The guest writes.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.out.extend(bytes);
+        let over = self.out.len().saturating_sub(OUT_LIMIT);
+        self.out.drain(..over);
+        self.lost += over as u64;
+    }
+
+    /// The guest reads up to `limit` bytes.
+    pub fn read(&mut self, limit: usize) -> Vec<u8> {
+        let n = limit.min(self.input.len());
+        self.input.drain(..n).collect()
+    }
+
+    /// The host takes what the guest wrote.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out).into()
+    }
+
+    /// Whether there is output to take.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// The user types; what does not fit is dropped.
+    pub fn type_in(&mut self, bytes: &[u8]) {
+        let room = IN_LIMIT.saturating_sub(self.input.len());
+        self.input.extend(bytes.iter().take(room));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_bounded_and_input_comes_in_order() {
+        let mut c = Console::default();
+        c.write(&vec![b'a'; OUT_LIMIT]);
+        c.write(b"bc");
+        assert_eq!(c.lost, 2);
+        assert!(c.take_output().ends_with(b"abc"));
+        c.type_in(b"xyz");
+        assert_eq!(c.read(2), b"xy");
+        assert_eq!(c.read(9), b"z");
+    }
+}

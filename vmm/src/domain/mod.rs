@@ -1,0 +1,122 @@
+//! A domain: its memory, vCPUs, event channels, console, clock and counters.
+//!
+//! Owns everything a guest can change but the host's own state. Comes in: a [`Program`] and a
+//! [`DomainConfig`] ([`build()`]), then traps, through `crate::hypercall` and `crate::trap`. Goes out:
+//! a [`Step`] a trap, the vCPUs to be kicked, console bytes, numbers. One lock around it.
+
+mod build;
+mod check;
+mod clock;
+mod console;
+mod events;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod host;
+mod lab;
+mod layout;
+mod load;
+mod notify;
+mod program;
+mod regs;
+mod runstate;
+mod step;
+mod stubs;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod time;
+mod timers;
+mod vcpu;
+
+pub use build::{BuildError, build};
+pub use clock::Clock;
+pub use console::Console;
+pub use events::{Binding, Events, Port};
+pub use host::{DomainConfig, HostLayout, MAX_CPUS};
+pub use lab::{CellReport, Lab, LabError, MAX_CELLS};
+pub use layout::{Layout, LayoutError};
+pub use program::{PAGES_PER_MIB, Piece, Program};
+pub use regs::*;
+pub use runstate::{Runstate, State};
+pub use step::{Crash, CrashReason, Step};
+pub use timers::{Periodic, Timers};
+pub use vcpu::{Callbacks, Entry, Gdt, Streak, Vcpu, Wait};
+
+use crate::memory::Memory;
+use crate::mm::{GuestView, Mm};
+use crate::stats::Stats;
+use crate::trap::Cpuid;
+use hypercalls::{Maddr, Mfn};
+
+/// A running domain.
+#[derive(Debug)]
+pub struct Domain {
+    /// The machine's memory.
+    pub memory: Memory,
+    /// Page types and counts.
+    pub mm: Mm,
+    /// vCPUs.
+    pub vcpus: Vec<Vcpu>,
+    /// Event channels.
+    pub events: Events,
+    /// Emergency console.
+    pub console: Console,
+    /// Time.
+    pub clock: Clock,
+    /// Counters.
+    pub stats: Stats,
+    /// Measured sections.
+    pub lab: Lab,
+    /// What an emulated `cpuid` answers; the host puts its own table here.
+    pub cpuid: Cpuid,
+    /// Where everything was put.
+    pub layout: Layout,
+    /// The hypervisor's part of the machine.
+    pub host: HostLayout,
+    /// Frames of memory the guest owns.
+    pub nr_pages: u64,
+    /// The shared-info page.
+    pub shared_info: Maddr,
+    /// The emulation modes the guest switched on, a bit a `VMASST_TYPE_*` number.
+    pub assists: u64,
+    kicks: u64,
+    pub(crate) updates_in_trap: u64,
+}
+
+impl Domain {
+    /// The machine frame of pseudo-physical frame 0; the others follow.
+    #[must_use]
+    pub fn first_mfn(&self) -> Mfn {
+        Mfn(self.host.hv_frames)
+    }
+
+    /// The guest's memory as vCPU `cpu` sees it now.
+    #[must_use]
+    pub fn view(&self, cpu: usize) -> GuestView<'_> {
+        GuestView {
+            mem: &self.memory,
+            root: self.vcpus[cpu].root(),
+        }
+    }
+
+    /// The guest's memory as the kernel on vCPU `cpu` sees it.
+    #[must_use]
+    pub fn kernel_view(&self, cpu: usize) -> GuestView<'_> {
+        GuestView {
+            mem: &self.memory,
+            root: self.vcpus[cpu].kernel_base,
+        }
+    }
+
+    /// The vCPUs that must leave the guest so that they see an event; each is told once. Whoever
+    /// handles a trap of vCPU `i` may leave out bit `i`.
+    pub fn kicks(&mut self) -> u64 {
+        std::mem::take(&mut self.kicks)
+    }
+
+    /// Whether a mode of `vm_assist` is on.
+    #[must_use]
+    pub fn assists(&self, kind: u32) -> bool {
+        kind < 64 && self.assists >> kind & 1 != 0
+    }
+}

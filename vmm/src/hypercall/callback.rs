@@ -1,0 +1,73 @@
+//! `set_callbacks`, `callback_op`: where the hypervisor enters the guest kernel.
+
+use super::{Answer, read};
+use crate::domain::{Domain, Entry};
+use hypercalls::callback::*;
+use hypercalls::{Errno, Vaddr};
+
+/// Event, failsafe and syscall entry points at once.
+pub(super) fn set_callbacks(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> Answer {
+    let [event, failsafe, syscall] = [args[0], args[1], args[2]].map(Vaddr);
+    if [event, failsafe, syscall]
+        .iter()
+        .any(|va| !va.is_canonical())
+    {
+        return Err(Errno::EINVAL);
+    }
+    let callbacks = &mut dom.vcpus[cpu].callbacks;
+    callbacks.event = entry(event, true);
+    callbacks.failsafe = entry(failsafe, false);
+    callbacks.syscall = entry(syscall, false);
+    Ok(0)
+}
+
+/// One entry point.
+pub(super) fn callback_op(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> Answer {
+    match args[0] as u32 {
+        CALLBACKOP_REGISTER => register(dom, cpu, &read(dom, cpu, args[1])?),
+        CALLBACKOP_UNREGISTER => unregister(dom, cpu, read(dom, cpu, args[1])?),
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+fn register(dom: &mut Domain, cpu: usize, asked: &CallbackRegister) -> Answer {
+    let address = Vaddr(asked.address);
+    if !address.is_canonical() {
+        return Err(Errno::EINVAL);
+    }
+    let slot = slot(dom, cpu, asked.kind).ok_or(Errno::ENOSYS)?;
+    // An upcall that does not mask upcalls would never end.
+    let always = asked.kind == CALLBACKTYPE_EVENT;
+    *slot = entry(address, always || asked.flags & CALLBACKF_MASK_EVENTS != 0);
+    Ok(0)
+}
+
+/// Only an NMI callback can be taken back; a kernel cannot be without the others.
+fn unregister(dom: &mut Domain, cpu: usize, kind: u16) -> Answer {
+    let slot = slot(dom, cpu, kind).ok_or(Errno::ENOSYS)?;
+    if kind != CALLBACKTYPE_NMI {
+        return Err(Errno::EINVAL);
+    }
+    *slot = None;
+    Ok(0)
+}
+
+fn slot(dom: &mut Domain, cpu: usize, kind: u16) -> Option<&mut Option<Entry>> {
+    let callbacks = &mut dom.vcpus[cpu].callbacks;
+    Some(match kind {
+        CALLBACKTYPE_EVENT => &mut callbacks.event,
+        CALLBACKTYPE_FAILSAFE => &mut callbacks.failsafe,
+        CALLBACKTYPE_SYSCALL => &mut callbacks.syscall,
+        CALLBACKTYPE_NMI => &mut callbacks.nmi,
+        CALLBACKTYPE_SYSENTER => &mut callbacks.sysenter,
+        CALLBACKTYPE_SYSCALL32 => &mut callbacks.syscall32,
+        _ => return None,
+    })
+}
+
+fn entry(address: Vaddr, masks_events: bool) -> Option<Entry> {
+    (address.0 != 0).then_some(Entry {
+        address,
+        masks_events,
+    })
+}

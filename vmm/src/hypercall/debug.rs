@@ -1,0 +1,51 @@
+//! `set_debugreg`, `get_debugreg`, `fpu_taskswitch`.
+
+use super::Answer;
+use crate::domain::Domain;
+use hypercalls::pte::HYPERVISOR_L4_SLOTS;
+use hypercalls::{Errno, Level, Vaddr};
+
+/// DR7's general-detect bit: it would make the hypervisor's own accesses fault.
+const DR7_GD: u64 = 1 << 13;
+/// DR7's bits that read as 1, and those a guest may set.
+const DR7_FIXED: u64 = 1 << 10;
+const DR7_GUEST: u64 = 0xffff_0fff & !DR7_GD & !(1 << 11) & !(1 << 12);
+/// DR6's bits that read as 1, and those that can be set.
+const DR6_FIXED: u64 = 0xffff_0ff0;
+const DR6_GUEST: u64 = 0xe00f;
+
+/// A breakpoint's address, the status or the control register.
+pub(super) fn set_debugreg(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> Answer {
+    let value = args[1];
+    let safe = match args[0] as u32 {
+        0..=3 if !is_guest(Vaddr(value)) => return Err(Errno::EPERM),
+        0..=3 => value,
+        6 => (value & DR6_GUEST) | DR6_FIXED,
+        7 if value & DR7_GD != 0 || value >> 32 != 0 => return Err(Errno::EPERM),
+        7 => (value & DR7_GUEST) | DR7_FIXED,
+        _ => return Err(Errno::EINVAL),
+    };
+    let v = &mut dom.vcpus[cpu];
+    v.debugregs[args[0] as u32 as usize] = safe;
+    v.debugregs_dirty = true;
+    Ok(0)
+}
+
+/// A debug register's value.
+pub(super) fn get_debugreg(dom: &Domain, cpu: usize, args: [u64; 6]) -> Answer {
+    match args[0] as u32 {
+        n @ (0..=3 | 6 | 7) => Ok(dom.vcpus[cpu].debugregs[n as usize] as i64),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// CR0.TS: whether the next use of the FPU faults.
+pub(super) fn fpu_taskswitch(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> Answer {
+    dom.vcpus[cpu].ts = args[0] != 0;
+    Ok(0)
+}
+
+/// An address a breakpoint may be on: the guest's own.
+fn is_guest(va: Vaddr) -> bool {
+    va.is_canonical() && !HYPERVISOR_L4_SLOTS.contains(&va.slot(Level::L4))
+}
