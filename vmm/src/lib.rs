@@ -10,6 +10,7 @@ pub mod domain;
 pub mod dump;
 pub mod hypercall;
 pub mod image;
+pub mod kvm;
 pub mod memory;
 pub mod mm;
 pub mod stats;

@@ -1,0 +1,459 @@
+//! One vCPU: entering the guest at CPL3, and what made it leave.
+//!
+//! Comes in: [`Regs`] as the guest shall have them, and the L4 to run on. Goes out: an [`Exit`]
+//! with the guest's registers as they were at CPL3. Registers travel in the shared `kvm_run`
+//! page; only what changed is marked dirty.
+
+use super::install;
+use super::kick::Kickable;
+use super::layout::{self, HvLayout};
+use super::open::HostError;
+use super::stubs;
+use super::vm::Vm;
+use crate::domain::Regs;
+use crate::memory::Memory;
+use hypercalls::trap::{FLAT_USER_CS32, has_error_code};
+use hypercalls::{Maddr, Mfn, PAGE_SIZE, Vaddr};
+use kvm_bindings::{Msrs, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs};
+use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd};
+
+/// CR0: PE, MP, ET, NE, WP, PG.
+const CR0: u64 = 1 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 16 | 1 << 31;
+/// CR4: PAE, OSFXSR, OSXMMEXCPT. No SMEP: the entry page is user-executable.
+const CR4: u64 = 1 << 5 | 1 << 9 | 1 << 10;
+/// EFER: SCE, LME, LMA, NXE.
+const EFER: u64 = 1 | 1 << 8 | 1 << 10 | 1 << 11;
+/// CR3 bit 3 (PWT of the walk's first access): flipping it makes CR3 a new value, which makes
+/// KVM flush, and changes nothing else.
+const CR3_FLUSH_BIT: u64 = 1 << 3;
+/// RFLAGS bit 1, always set, and IF: no interrupt is ever injected.
+const RFLAGS_FIXED: u64 = 1 << 1 | 1 << 9;
+/// RFLAGS the guest's CPL3 may set: the arithmetic flags, TF, DF, AC, ID.
+const RFLAGS_GUEST: u64 = 0x0024_0dd5;
+
+const MSR_TSC: u32 = 0x10;
+const MSR_STAR: u32 = 0xc000_0081;
+const MSR_LSTAR: u32 = 0xc000_0082;
+const MSR_CSTAR: u32 = 0xc000_0083;
+const MSR_SYSCALL_MASK: u32 = 0xc000_0084;
+
+/// Why the guest was left.
+#[derive(Debug)]
+pub(super) enum Exit {
+    /// `syscall` at CPL3; the registers have rip after it.
+    Syscall,
+    /// An exception at CPL3.
+    Exception {
+        /// The vector.
+        vector: u8,
+        /// The CPU's error code, 0 if it pushes none.
+        error_code: u64,
+        /// CR2, of meaning for #PF.
+        cr2: u64,
+    },
+    /// A kick; the guest is at CPL3 and may be given an upcall.
+    Interrupted,
+    /// A kick where registers must not be touched: go on and kick again.
+    InterruptedBusy,
+    /// The store stub is done.
+    StoresDone,
+    /// The virtual machine cannot go on; what KVM said.
+    Dead(String),
+}
+
+/// What must happen at the next entry beside loading general registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Entering {
+    /// Load segments and CR3, not only general registers.
+    pub(super) full: bool,
+    /// Make KVM flush the TLB.
+    pub(super) flush: bool,
+}
+
+/// One vCPU and its thread-bound state.
+#[derive(Debug)]
+pub(super) struct Cpu {
+    // Dropped first: it points into `fd`'s mapping.
+    _kickable: Kickable,
+    fd: VcpuFd,
+    layout: HvLayout,
+    memory: Memory,
+    index: u64,
+    flip: u64,
+    /// CS is CPL3's: only general registers need be loaded.
+    at_cpl3: bool,
+    /// At the entry stub at CPL0: SYSRET leads back.
+    at_sysret: bool,
+}
+
+impl Cpu {
+    /// Creates vCPU `index` on the calling thread, which alone may use it.
+    ///
+    /// # Errors
+    /// What KVM refused.
+    pub(super) fn new(vm: &Vm, index: u64) -> Result<Cpu, HostError> {
+        let mut fd = vm
+            .fd
+            .create_vcpu(index)
+            .map_err(HostError::ioctl("create a vCPU"))?;
+        fd.set_cpuid2(&vm.cpuid)
+            .map_err(HostError::ioctl("set CPUID"))?;
+        set_msrs(&fd)?;
+        fd.set_sync_valid_reg(SyncReg::Register);
+        fd.set_sync_valid_reg(SyncReg::SystemRegister);
+        let mut sregs = fd
+            .get_sregs()
+            .map_err(HostError::ioctl("read system registers"))?;
+        init_sregs(&mut sregs, &vm.layout, index);
+        fd.set_sregs(&sregs)
+            .map_err(HostError::ioctl("set system registers"))?;
+        fd.sync_regs_mut().sregs = sregs;
+        Ok(Cpu {
+            _kickable: Kickable::new(&mut fd),
+            fd,
+            layout: vm.layout,
+            memory: vm.memory.clone(),
+            index,
+            flip: 0,
+            at_cpl3: false,
+            at_sysret: false,
+        })
+    }
+
+    /// Loads the guest's state for the next [`Cpu::run`].
+    pub(super) fn load(&mut self, regs: &Regs, root: Mfn, bases: (u64, u64), entering: Entering) {
+        // SYSRET to an address that is not canonical would fault at CPL0.
+        let sysret = self.at_sysret
+            && regs.rcx == regs.rip
+            && regs.r11 == regs.rflags
+            && Vaddr(regs.rip).is_canonical();
+        let full = entering.full || entering.flush || !(self.at_cpl3 || sysret);
+        if full {
+            if entering.flush {
+                self.flip ^= CR3_FLUSH_BIT;
+            }
+            let cr3 = root.maddr().0 | self.flip;
+            let compat = regs.cs == FLAT_USER_CS32 || regs.cs == install::USER_CS32;
+            let sregs = &mut self.fd.sync_regs_mut().sregs;
+            sregs.cr3 = cr3;
+            sregs.cs = code_segment(
+                if compat {
+                    install::USER_CS32
+                } else {
+                    install::USER_CS
+                },
+                3,
+            );
+            sregs.ss = data_segment(install::USER_SS, 3);
+            sregs.fs.base = bases.0;
+            sregs.gs.base = bases.1;
+            self.fd.set_sync_dirty_reg(SyncReg::SystemRegister);
+        }
+        let at_stub = self.fd.sync_regs().regs.rip;
+        let kvm = &mut self.fd.sync_regs_mut().regs;
+        *kvm = to_kvm(regs);
+        if !full && sysret {
+            kvm.rip = at_stub;
+            kvm.r11 = kvm.rflags;
+            kvm.rflags = 1 << 1;
+        }
+        self.fd.set_sync_dirty_reg(SyncReg::Register);
+    }
+
+    /// Runs until the guest is left.
+    pub(super) fn run(&mut self) -> Exit {
+        let doorbell = self.layout.doorbell().0;
+        self.at_cpl3 = false;
+        self.at_sysret = false;
+        match self.fd.run() {
+            Ok(VcpuExit::MmioWrite(at, _)) if at & !0xfff == doorbell => {
+                self.at_cpl3 = self.cpl() == 3;
+                Exit::Syscall
+            }
+            Ok(VcpuExit::IoOut(stubs::HYPERCALL_PORT, [_, _, _, _])) => {
+                self.at_sysret = true;
+                Exit::Syscall
+            }
+            Ok(VcpuExit::IoOut(stubs::STORES_DONE_PORT, [_, _, _, _])) => Exit::StoresDone,
+            Ok(VcpuExit::IoOut(vector, [_])) if u64::from(vector) < layout::IDT_GATES => {
+                return self.exception(vector as u8);
+            }
+            Ok(VcpuExit::Intr) => return self.interrupted(),
+            Ok(other) => Exit::Dead(format!("{other:?}")),
+            Err(e) if e.errno() == libc::EINTR || e.errno() == libc::EAGAIN => {
+                return self.interrupted();
+            }
+            Err(e) => Exit::Dead(format!("KVM_RUN: {e}")),
+        }
+    }
+
+    /// One bare `KVM_RUN`; whether it ended in an exit a hypercall makes.
+    pub(super) fn run_bare(&mut self) -> bool {
+        matches!(
+            self.fd.run(),
+            Ok(VcpuExit::MmioWrite(..) | VcpuExit::IoOut(..))
+        )
+    }
+
+    /// The guest's registers at the last exit, over `regs`, which keeps the selectors.
+    pub(super) fn save(&self, exit: &Exit, regs: &mut Regs) -> Result<(), crate::memory::BadMaddr> {
+        let kvm = self.fd.sync_regs().regs;
+        from_kvm(&kvm, regs);
+        match exit {
+            Exit::Syscall => {
+                regs.rip = kvm.rcx;
+                regs.rflags = kvm.r11;
+            }
+            Exit::Exception { .. } => {
+                let [rip, _, rflags, rsp, _] = self
+                    .memory
+                    .read_obj::<[u64; 5]>(self.frame_top().add(0u64.wrapping_sub(40)))?;
+                (regs.rip, regs.rflags, regs.rsp) = (rip, rflags, rsp);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Runs the store stub over `stores`, so that the host's shadow page tables notice them. The
+    /// caller loads the guest's state in full afterwards.
+    ///
+    /// # Errors
+    /// What made the stub fail; the guest cannot go on then.
+    pub(super) fn replay(&mut self, stores: &[(Maddr, u64)], root: Mfn) -> Result<(), String> {
+        for chunk in stores.chunks(PAGE_SIZE as usize / 16) {
+            let list = self.layout.list(self.index);
+            for (i, (at, value)) in chunk.iter().enumerate() {
+                let pair = [HvLayout::physmap_va(*at).0, *value];
+                self.memory
+                    .write_obj(list.maddr().add(16 * i as u64), &pair)
+                    .map_err(|e| e.to_string())?;
+            }
+            self.load_stub(chunk.len() as u64, HvLayout::frame_va(list).0, root);
+            loop {
+                match self.run() {
+                    Exit::StoresDone => break,
+                    Exit::InterruptedBusy | Exit::Interrupted => {}
+                    other => return Err(format!("store stub left by {other:?}")),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load_stub(&mut self, count: u64, list: u64, root: Mfn) {
+        let flip = self.flip;
+        let sregs = &mut self.fd.sync_regs_mut().sregs;
+        sregs.cr3 = root.maddr().0 | flip;
+        sregs.cs = code_segment(install::KERNEL_CS, 0);
+        sregs.ss = data_segment(install::KERNEL_SS, 0);
+        let stub = HvLayout::frame_va(self.layout.stubs()).add(layout::STORE_STUB_OFFSET);
+        self.fd.sync_regs_mut().regs = kvm_regs {
+            rip: stub.0,
+            rsi: list,
+            rcx: count,
+            rflags: 1 << 1,
+            ..kvm_regs::default()
+        };
+        self.fd.set_sync_dirty_reg(SyncReg::SystemRegister);
+        self.fd.set_sync_dirty_reg(SyncReg::Register);
+    }
+
+    /// Makes KVM flush the TLB at the next entry, and touches no general register: allowed at any
+    /// exit.
+    pub(super) fn flush(&mut self) {
+        self.flip ^= CR3_FLUSH_BIT;
+        let flip = self.flip;
+        let sregs = &mut self.fd.sync_regs_mut().sregs;
+        sregs.cr3 = sregs.cr3 & !CR3_FLUSH_BIT | flip;
+        self.fd.set_sync_dirty_reg(SyncReg::SystemRegister);
+    }
+
+    /// The guest's time-stamp counter.
+    ///
+    /// # Errors
+    /// If KVM refuses to read it.
+    pub(super) fn tsc(&self) -> Result<u64, HostError> {
+        let wanted = [kvm_msr_entry {
+            index: MSR_TSC,
+            ..kvm_msr_entry::default()
+        }];
+        let mut msrs = Msrs::from_entries(&wanted)
+            .map_err(|e| HostError::Unsuitable(format!("list of MSRs: {e:?}")))?;
+        self.fd
+            .get_msrs(&mut msrs)
+            .map_err(HostError::ioctl("read the TSC"))?;
+        Ok(msrs.as_slice().first().map_or(0, |entry| entry.data))
+    }
+
+    /// The privilege level at the last exit.
+    #[must_use]
+    pub(super) fn cpl(&self) -> u8 {
+        self.fd.sync_regs().sregs.cs.dpl
+    }
+
+    fn frame_top(&self) -> Maddr {
+        self.layout.cpu(self.index).maddr().add(PAGE_SIZE)
+    }
+
+    fn exception(&mut self, vector: u8) -> Exit {
+        let frame: Result<[u64; 6], _> = self
+            .memory
+            .read_obj(self.frame_top().add(0u64.wrapping_sub(48)));
+        let cr2 = self.fd.sync_regs().sregs.cr2;
+        match frame {
+            Ok([error, rip, cs, ..]) if cs & 3 == 0 => Exit::Dead(format!(
+                "exception {vector} (error {error:#x}, cr2 {cr2:#x}) in the hypervisor's stub at {rip:#x}"
+            )),
+            Ok([error, ..]) => Exit::Exception {
+                vector,
+                error_code: if has_error_code(vector) { error } else { 0 },
+                cr2,
+            },
+            Err(e) => Exit::Dead(e.to_string()),
+        }
+    }
+
+    /// After a signal. KVM may have taken the guest past an `int3` whose #BP is still to be
+    /// delivered and is not reported: writing registers now would lose it.
+    fn interrupted(&mut self) -> Exit {
+        self.fd.set_kvm_immediate_exit(0);
+        let sync = self.fd.sync_regs();
+        if sync.sregs.cs.dpl != 3 || sync.regs.rip & !0xfff == layout::BASE.0 {
+            return Exit::InterruptedBusy;
+        }
+        self.at_cpl3 = true;
+        match self.fd.get_vcpu_events() {
+            Ok(events) if events.exception.injected == 0 && events.exception.pending == 0 => {
+                Exit::Interrupted
+            }
+            _ => Exit::InterruptedBusy,
+        }
+    }
+}
+
+fn set_msrs(fd: &VcpuFd) -> Result<(), HostError> {
+    let star = u64::from(install::USER_CS32) << 48 | u64::from(install::KERNEL_CS) << 32;
+    let entry = |index, data| kvm_msr_entry {
+        index,
+        data,
+        ..kvm_msr_entry::default()
+    };
+    // CSTAR: 32-bit code that uses AMD's SYSCALL lands on the same page.
+    let wanted = [
+        entry(MSR_STAR, star),
+        entry(MSR_LSTAR, layout::BASE.0),
+        entry(MSR_CSTAR, layout::BASE.0),
+        entry(MSR_SYSCALL_MASK, RFLAGS_GUEST | 0x200 | 1 << 14),
+    ];
+    let msrs = Msrs::from_entries(&wanted)
+        .map_err(|e| HostError::Unsuitable(format!("list of MSRs: {e:?}")))?;
+    match fd.set_msrs(&msrs).map_err(HostError::ioctl("set MSRs"))? {
+        n if n == wanted.len() => Ok(()),
+        n => Err(HostError::Unsuitable(format!(
+            "KVM refused MSR {:#x}",
+            wanted[n].index
+        ))),
+    }
+}
+
+fn init_sregs(sregs: &mut kvm_sregs, layout: &HvLayout, cpu: u64) {
+    (sregs.cr0, sregs.cr4, sregs.efer) = (CR0, CR4, EFER);
+    sregs.cs = code_segment(install::USER_CS, 3);
+    sregs.ss = data_segment(install::USER_SS, 3);
+    for segment in [&mut sregs.ds, &mut sregs.es, &mut sregs.fs, &mut sregs.gs] {
+        *segment = kvm_segment {
+            unusable: 1,
+            ..kvm_segment::default()
+        };
+    }
+    let tables = HvLayout::frame_va(layout.tables());
+    sregs.idt.base = tables.0;
+    sregs.idt.limit = (layout::IDT_GATES * 16 - 1) as u16;
+    sregs.gdt.base = tables.0 + layout::GDT_OFFSET;
+    sregs.gdt.limit = install::GDT_SIZE - 1;
+    sregs.tr = kvm_segment {
+        base: HvLayout::frame_va(layout.cpu(cpu)).0,
+        limit: u32::from(install::TSS_SIZE) - 1,
+        selector: 0x40,
+        type_: 11,
+        present: 1,
+        ..kvm_segment::default()
+    };
+    sregs.ldt = kvm_segment {
+        unusable: 1,
+        ..kvm_segment::default()
+    };
+}
+
+fn code_segment(selector: u16, dpl: u8) -> kvm_segment {
+    let long = u8::from(selector != install::USER_CS32);
+    kvm_segment {
+        limit: u32::MAX,
+        selector,
+        type_: 11,
+        present: 1,
+        dpl,
+        db: 1 - long,
+        s: 1,
+        l: long,
+        g: 1,
+        ..kvm_segment::default()
+    }
+}
+
+fn data_segment(selector: u16, dpl: u8) -> kvm_segment {
+    kvm_segment {
+        type_: 3,
+        l: 0,
+        db: 1,
+        ..code_segment(selector, dpl)
+    }
+}
+
+fn to_kvm(r: &Regs) -> kvm_regs {
+    kvm_regs {
+        rax: r.rax,
+        rbx: r.rbx,
+        rcx: r.rcx,
+        rdx: r.rdx,
+        rsi: r.rsi,
+        rdi: r.rdi,
+        rsp: r.rsp,
+        rbp: r.rbp,
+        r8: r.r8,
+        r9: r.r9,
+        r10: r.r10,
+        r11: r.r11,
+        r12: r.r12,
+        r13: r.r13,
+        r14: r.r14,
+        r15: r.r15,
+        rip: r.rip,
+        rflags: r.rflags & RFLAGS_GUEST | RFLAGS_FIXED,
+    }
+}
+
+fn from_kvm(k: &kvm_regs, r: &mut Regs) {
+    *r = Regs {
+        rax: k.rax,
+        rbx: k.rbx,
+        rcx: k.rcx,
+        rdx: k.rdx,
+        rsi: k.rsi,
+        rdi: k.rdi,
+        rsp: k.rsp,
+        rbp: k.rbp,
+        r8: k.r8,
+        r9: k.r9,
+        r10: k.r10,
+        r11: k.r11,
+        r12: k.r12,
+        r13: k.r13,
+        r14: k.r14,
+        r15: k.r15,
+        rip: k.rip,
+        rflags: k.rflags,
+        ..*r
+    };
+}

@@ -1,0 +1,174 @@
+//! The loop beside the vCPU threads: timers, signals, the guest's input, the time limit, the end.
+//! One epoll loop (event-manager), on the thread that started the domain.
+#![allow(unsafe_code, reason = "signalfd has no safe wrapper here")]
+
+use super::shared::{Ending, Shared};
+use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use vmm_sys_util::signal::{block_signal, create_sigset, unblock_signal};
+use vmm_sys_util::timerfd::TimerFd;
+
+const ENDED: u32 = 0;
+const LIMIT: u32 = 1;
+const SIGNAL: u32 = 2;
+const INPUT: u32 = 3;
+const TIMER: u32 = 16;
+const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// SIGINT, SIGTERM and SIGHUP as a descriptor; blocked as signals while this lives. Threads
+/// started meanwhile inherit the block.
+#[derive(Debug)]
+pub(super) struct Signals(OwnedFd);
+
+impl Signals {
+    pub(super) fn new() -> io::Result<Signals> {
+        let set = create_sigset(&SIGNALS)?;
+        for signal in SIGNALS {
+            // Blocked already is as good.
+            let _ = block_signal(signal);
+        }
+        // SAFETY: `set` is initialized; the result is checked and owned by nobody else.
+        let fd =
+            unsafe { libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: just made.
+        Ok(Signals(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// The number of a signal that came.
+    fn take(&self) -> Option<i32> {
+        let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
+        // SAFETY: reads at most the buffer's length into it.
+        let n = unsafe { libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast(), info.len()) };
+        // The number is the structure's first word.
+        (n as usize == info.len()).then(|| i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for signal in SIGNALS {
+            // Nothing was waiting, or it already ended the domain.
+            let _ = unblock_signal(signal);
+        }
+    }
+}
+
+/// What comes from outside while a domain runs.
+pub(super) struct Outside<'a> {
+    /// Ends the domain after so long.
+    pub(super) time_limit: Option<Duration>,
+    /// Where the guest's input comes from, and what to do with it; `None` at its end.
+    pub(super) input: Option<Input<'a>>,
+}
+
+/// A source of console input.
+pub(super) struct Input<'a> {
+    /// Readable when there is some.
+    pub(super) fd: RawFd,
+    /// Reads it and gives it to the domain; false when there will be no more.
+    pub(super) take: Box<dyn FnMut(&Shared<'_>) -> bool + Send + 'a>,
+}
+
+struct Watch<'a, 'o> {
+    shared: Arc<Shared<'o>>,
+    signals: &'a Signals,
+    limit: TimerFd,
+    outside: Outside<'a>,
+}
+
+/// Serves until the domain has ended.
+pub(super) fn serve(
+    shared: &Arc<Shared<'_>>,
+    signals: &Signals,
+    outside: Outside<'_>,
+) -> io::Result<()> {
+    let mut limit = TimerFd::new()?;
+    if let Some(after) = outside.time_limit {
+        limit.reset(after, None)?;
+    }
+    let other = |e: event_manager::Error| io::Error::other(e.to_string());
+    let mut manager = EventManager::new().map_err(other)?;
+    manager.add_subscriber(Watch {
+        shared: Arc::clone(shared),
+        signals,
+        limit,
+        outside,
+    });
+    while !shared.stopped() {
+        manager.run().map_err(other)?;
+    }
+    Ok(())
+}
+
+impl Watch<'_, '_> {
+    fn timer(&self, cpu: usize) {
+        if let Some(peer) = self.shared.peers.get(cpu) {
+            let mut timer = peer.timer.lock().unwrap_or_else(PoisonError::into_inner);
+            // The count of expiries is of no interest; a timer disarmed meanwhile has none.
+            let mut count = [0u8; 8];
+            // SAFETY: reads at most eight bytes into the buffer; the descriptor is open.
+            unsafe { libc::read(timer.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+            let _ = &mut *timer;
+        }
+        let mut domain = self.shared.lock();
+        let now = domain.clock.now();
+        domain.expire_timers(now);
+        let kicks = domain.kicks() | 1 << cpu;
+        drop(domain);
+        self.shared.kick_mask(kicks, usize::MAX);
+    }
+}
+
+impl MutEventSubscriber for Watch<'_, '_> {
+    fn init(&mut self, ops: &mut EventOps<'_>) {
+        let mut fds = vec![
+            (self.shared.ended.as_raw_fd(), ENDED),
+            (self.limit.as_raw_fd(), LIMIT),
+            (self.signals.0.as_raw_fd(), SIGNAL),
+        ];
+        fds.extend(self.outside.input.iter().map(|input| (input.fd, INPUT)));
+        for (cpu, peer) in self.shared.peers.iter().enumerate() {
+            let timer = peer.timer.lock().unwrap_or_else(PoisonError::into_inner);
+            fds.push((timer.as_raw_fd(), TIMER + cpu as u32));
+        }
+        for (fd, data) in fds {
+            if let Err(e) = ops.add(Events::with_data_raw(fd, data, EventSet::IN)) {
+                // A file as stdin cannot be polled; without input the guest still runs.
+                if data != INPUT {
+                    self.shared
+                        .end(Ending::Crash(format!("watching a descriptor: {e}")));
+                }
+            }
+        }
+    }
+
+    fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
+        match events.data() {
+            ENDED => {}
+            LIMIT => self.shared.end(Ending::TimeLimit),
+            SIGNAL => {
+                if let Some(signal) = self.signals.take() {
+                    self.shared.end(Ending::Signal(signal));
+                }
+            }
+            INPUT => {
+                let more = self
+                    .outside
+                    .input
+                    .as_mut()
+                    .is_some_and(|i| (i.take)(&self.shared));
+                if !more {
+                    // The descriptor is registered: removing it cannot fail.
+                    let _ = ops.remove(events);
+                }
+            }
+            timer => self.timer(timer.saturating_sub(TIMER) as usize),
+        }
+    }
+}
