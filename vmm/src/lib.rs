@@ -6,12 +6,17 @@
 //!
 //! `mm`, `hypercall`, `trap` and `domain` know nothing of KVM; [`direct`] runs them without.
 
+pub mod config;
 pub mod domain;
 pub mod dump;
+pub mod exit;
+pub mod golden;
 pub mod hypercall;
 pub mod image;
 pub mod kvm;
 pub mod memory;
 pub mod mm;
+pub mod progress;
+pub mod report;
 pub mod stats;
 pub mod trap;

@@ -1,0 +1,149 @@
+//! What changed between two reports, worst first.
+//!
+//! Comes in: two lab reports. Goes out: a [`Comparison`], whose rows are joined by workload and
+//! policy; or by workload alone where each report holds one policy and they differ, which is how
+//! one policy is held against another.
+
+mod input;
+mod row;
+mod text;
+
+pub use input::{InputError, read};
+pub use row::{Change, Row, Side};
+pub use text::{csv, ktap, table};
+
+use super::{LabReport, ResultRow, Version};
+use crate::exit::Exit;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// The comparison's schema.
+pub const COMPARE_SCHEMA: &str = "xenlet.compare/1";
+
+/// Reports that cannot be compared.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CompareError {
+    /// Two rows of one name.
+    #[error("{report}: two rows for {workload}/{policy}")]
+    Duplicate {
+        /// Which report: its name as given.
+        report: String,
+        /// The rows' workload.
+        workload: String,
+        /// The rows' policy.
+        policy: String,
+    },
+    /// No row of one is in the other.
+    #[error("{a} and {b} have no row in common")]
+    NothingInCommon {
+        /// The first report's name.
+        a: String,
+        /// The second's.
+        b: String,
+    },
+}
+
+/// What changed between two reports.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// [`COMPARE_SCHEMA`].
+    pub schema: &'static str,
+    /// The program that compared.
+    pub xenlet: Version,
+    /// The first report's name.
+    pub a: String,
+    /// The second's.
+    pub b: String,
+    /// How much growth is allowed.
+    pub tolerance_pct: f64,
+    /// Rows of both, worst first.
+    pub rows: Vec<Row>,
+    /// Rows of the first alone.
+    pub only_a: Vec<String>,
+    /// Rows of the second alone.
+    pub only_b: Vec<String>,
+}
+
+impl Comparison {
+    /// How the process should end.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self.rows.iter().any(|r| r.change == Change::Worse) {
+            true => Exit::CheckFailed,
+            false => Exit::Done,
+        }
+    }
+}
+
+type Key<'a> = (&'a str, &'a str);
+type Rows<'a> = BTreeMap<Key<'a>, &'a ResultRow>;
+
+/// Compares two reports, each with the name it is to be called by.
+///
+/// # Errors
+/// If a row's name is not unique, or no row is in both.
+pub fn compare(
+    (a_name, a): (&str, &LabReport),
+    (b_name, b): (&str, &LabReport),
+    tolerance_pct: f64,
+) -> Result<Comparison, CompareError> {
+    let across = matches!((only_policy(a), only_policy(b)), (Some(a), Some(b)) if a != b);
+    let in_a = index(a_name, a, across)?;
+    let in_b = index(b_name, b, across)?;
+    let both = a.results.iter().filter_map(|row| {
+        let other = in_b.get(&key(row, across))?;
+        Some(Row::new(row, other, tolerance_pct))
+    });
+    let mut rows: Vec<Row> = both.collect();
+    if rows.is_empty() {
+        let (a, b) = (a_name.to_owned(), b_name.to_owned());
+        return Err(CompareError::NothingInCommon { a, b });
+    }
+    rows.sort_by(Row::worst_first);
+    Ok(Comparison {
+        schema: COMPARE_SCHEMA,
+        xenlet: Version::this(),
+        a: a_name.to_owned(),
+        b: b_name.to_owned(),
+        tolerance_pct,
+        rows,
+        only_a: only(a, &in_b, across),
+        only_b: only(b, &in_a, across),
+    })
+}
+
+fn only_policy(report: &LabReport) -> Option<&str> {
+    let first = report.results.first()?.policy.as_str();
+    let all = report.results.iter().all(|r| r.policy == first);
+    all.then_some(first)
+}
+
+fn key(row: &ResultRow, across: bool) -> Key<'_> {
+    let policy = if across { "" } else { row.policy.as_str() };
+    (row.workload.as_str(), policy)
+}
+
+fn index<'a>(name: &str, report: &'a LabReport, across: bool) -> Result<Rows<'a>, CompareError> {
+    let mut rows = BTreeMap::new();
+    for row in &report.results {
+        if rows.insert(key(row, across), row).is_some() {
+            return Err(CompareError::Duplicate {
+                report: name.to_owned(),
+                workload: row.workload.clone(),
+                policy: row.policy.clone(),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+fn only(report: &LabReport, other: &Rows<'_>, across: bool) -> Vec<String> {
+    let rows = report.results.iter();
+    rows.filter(|row| !other.contains_key(&key(row, across)))
+        .map(|row| format!("{}/{}", row.workload, row.policy))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
