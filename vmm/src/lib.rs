@@ -6,7 +6,11 @@
 //!
 //! `mm`, `hypercall`, `trap` and `domain` know nothing of KVM; [`direct`] runs them without.
 
+pub mod bench;
+pub mod boot;
 pub mod config;
+pub mod direct;
+pub mod doctor;
 pub mod domain;
 pub mod dump;
 pub mod exit;
@@ -14,6 +18,7 @@ pub mod golden;
 pub mod hypercall;
 pub mod image;
 pub mod kvm;
+pub mod lab;
 pub mod memory;
 pub mod mm;
 pub mod progress;

@@ -1,0 +1,149 @@
+//! `xenlet boot`: a PV kernel, its console on stdin and stdout, and what it did.
+
+use crate::config::BootConfig;
+use crate::domain::{Domain, DomainConfig, Program};
+use crate::exit::Exit;
+use crate::image::{Image, ImageError};
+use crate::kvm::{Ending, Host as KvmHost, HostError, Options, StartError};
+use crate::report::Host;
+use crate::report::boot::{BootReport, Ended};
+use hypercalls::sched::{SHUTDOWN_POWEROFF, SHUTDOWN_REBOOT, SHUTDOWN_SUSPEND};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// Why a guest was not booted.
+#[derive(Debug, Error)]
+pub enum BootError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kernel is not a PV kernel.
+    #[error("{path}: {source}")]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: ImageError,
+    },
+    /// The guest cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The host cannot run it.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+impl BootError {
+    /// How the process should end.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            BootError::Read { .. } | BootError::Image { .. } => Exit::Usage,
+            BootError::Start(StartError::Build(_)) => Exit::Usage,
+            BootError::Start(_) | BootError::Host(_) => Exit::Host,
+        }
+    }
+}
+
+/// Boots, and runs to the end.
+///
+/// # Errors
+/// If the guest cannot be started; how it ended is in the report.
+pub fn run(config: &BootConfig) -> Result<BootReport, BootError> {
+    let image = Image::parse(read(&config.kernel)?).map_err(|source| BootError::Image {
+        path: config.kernel.clone(),
+        source,
+    })?;
+    let initrd = config.initrd.as_deref().map(read).transpose()?;
+    let kvm = KvmHost::open()?;
+    let domain = DomainConfig {
+        mem_mib: config.mem_mib,
+        cpus: config.cpus as usize,
+        cmdline: config.cmdline.clone(),
+        initrd,
+    };
+    let machine = kvm.build(&Program::from(&image), &domain)?;
+    drop((image, domain));
+    let start = Instant::now();
+    let outcome = machine.run(Options {
+        time_limit: config.time_limit_s.map(Duration::from_secs),
+        output: Some(Box::new(stdout())),
+        input: !stdin().is_terminal(),
+    })?;
+    let (ended, detail) = ended(outcome.ending);
+    if !detail.is_empty() {
+        eprintln!("{detail}");
+    }
+    let mut host = Host::here();
+    host.strategies = kvm.probe.strategies();
+    let mut report = BootReport::new(config, host, ended, start.elapsed().as_secs_f64());
+    report.detail = detail;
+    report.counters = counters(&outcome.domain);
+    Ok(report)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, BootError> {
+    std::fs::read(path).map_err(|source| BootError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn ended(ending: Ending) -> (Ended, String) {
+    match ending {
+        Ending::Shutdown(SHUTDOWN_POWEROFF) => (Ended::Poweroff, String::new()),
+        Ending::Shutdown(SHUTDOWN_REBOOT) => (Ended::Reboot, String::new()),
+        Ending::Shutdown(SHUTDOWN_SUSPEND) => (Ended::Suspend, String::new()),
+        Ending::Shutdown(reason) => (
+            Ended::Crashed,
+            format!("the guest reported a crash (shutdown reason {reason})"),
+        ),
+        Ending::Crash(dump) => (Ended::Crashed, dump),
+        Ending::TimeLimit => (Ended::TimeLimit, "the time limit passed".into()),
+        Ending::Signal(_) => (Ended::Quit, String::new()),
+    }
+}
+
+fn counters(domain: &Domain) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let stats = &domain.stats;
+    let own = |map: &BTreeMap<&'static str, u64>| {
+        map.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect()
+    };
+    let mut groups: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    let plain = stats
+        .counters
+        .rows()
+        .into_iter()
+        .map(|(name, n, _)| (name.to_owned(), n));
+    groups.insert("counters".into(), plain.collect());
+    groups.insert("hypercalls".into(), own(&stats.calls()));
+    groups.insert("errors".into(), own(&stats.errors));
+    groups.insert(
+        "refusals".into(),
+        domain
+            .mm
+            .refusals()
+            .map(|(n, c)| (n.to_owned(), c))
+            .collect(),
+    );
+    groups.insert("exits".into(), own(&stats.exits));
+    let sizes = stats
+        .batch_sizes
+        .iter()
+        .map(|(size, n)| (format!("{size:>4}"), *n));
+    groups.insert("batch_sizes".into(), sizes.collect());
+    let vectors = stats.vectors.iter().map(|(v, n)| (format!("{v:>3}"), *n));
+    groups.insert("exceptions".into(), vectors.collect());
+    groups.retain(|_, rows| !rows.is_empty());
+    groups
+}

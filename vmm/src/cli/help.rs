@@ -1,0 +1,46 @@
+//! What stands below the options in each command's help.
+
+/// Below `--help`.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  xenlet                                 measure everything and print the table
+  xenlet lab --workload mprotect --policy eager --policy generic
+  xenlet lab --backend direct --format json --out report.json
+  xenlet compare before.json after.json --tolerance 5
+  xenlet doctor
+
+Exit codes:
+  0  done, and right        3  this host cannot run it
+  1  a check failed         4  the guest crashed
+  2  bad usage or input     5  time limit";
+
+/// Below `lab --help`.
+pub(super) const LAB_EXAMPLES: &str = "\
+Examples:
+  xenlet lab --workload mprotect --policy generic --ptes 63
+  xenlet lab --policy eager,generic,generic-7.2 --batch 128
+  xenlet lab --backend direct --format ktap        for `git bisect run` and CI
+
+`xenlet list` shows the workloads and policies. `--batch linux` is Linux's multicall buffer: 32
+entries and 512 bytes, so 31 page-table updates a flush. A row is held against the model of the
+kernel release its policy stands for; a difference, or a wrong page table, is exit code 1.";
+
+/// Below `boot --help`.
+pub(super) const BOOT_EXAMPLES: &str = "\
+Examples:
+  xenlet boot --kernel vmlinux --cmdline 'console=hvc0' --mem-mib 256
+  xenlet boot --kernel vmlinux --initrd initrd --time-limit 60 --stats boot.json
+
+The console is stdin and stdout, raw on a terminal: Ctrl-A x quits. The kernel is a 64-bit ELF file
+with Xen PV notes, or a bzImage that holds one uncompressed.";
+
+/// Below `compare --help`.
+pub(super) const COMPARE_EXAMPLES: &str = "\
+Examples:
+  xenlet lab --policy generic     --format json --out a.json
+  xenlet lab --policy generic-7.2 --format json --out b.json
+  xenlet compare a.json b.json
+
+Rows are joined by workload and policy, or by workload alone if each report holds one policy and
+they differ. More traps or direct writes than the tolerance allows, or a worse verdict, in any row
+is exit code 1.";

@@ -1,0 +1,209 @@
+//! The lab's pipeline: one boot of the measuring guest, or one direct run, that works through all
+//! cells; then the report.
+
+use crate::config::{Backend, LabConfig};
+use crate::direct::{self, DirectError};
+use crate::domain::{CellReport, DomainConfig, Program};
+use crate::exit::Exit;
+use crate::image::{Image, ImageError};
+use crate::kvm::{Ending, Host as KvmHost, HostError, Options, StartError};
+use crate::progress::Progress;
+use crate::report::{Host, LabReport, assemble};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// The measuring guest, built with this program.
+pub const GUEST: &[u8] = include_bytes!(env!("GUEST_KERNEL"));
+
+/// Why there is no report.
+#[derive(Debug, Error)]
+pub enum LabError {
+    /// `--kernel` cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// `--kernel` is not a PV kernel.
+    #[error("{path}: {source}")]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: ImageError,
+    },
+    /// The guest cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The host cannot run it.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The direct backend failed.
+    #[error(transparent)]
+    Direct(#[from] DirectError),
+    /// The time limit passed.
+    #[error("the guest did not finish within {0} s; --time-limit allows more")]
+    TimeLimit(u64),
+    /// A signal ended the run.
+    #[error("interrupted by signal {0}")]
+    Signal(i32),
+}
+
+impl LabError {
+    /// How the process should end.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            LabError::Read { .. } | LabError::Image { .. } => Exit::Usage,
+            LabError::Start(StartError::Build(_)) => Exit::Usage,
+            LabError::Start(_) | LabError::Host(_) => Exit::Host,
+            LabError::Direct(_) => Exit::GuestCrashed,
+            LabError::TimeLimit(_) => Exit::TimeLimit,
+            LabError::Signal(_) => Exit::CheckFailed,
+        }
+    }
+}
+
+/// Guest memory for `ptes` entries: the kernel and its physmap, and three sets of data pages.
+#[must_use]
+pub fn mem_mib(ptes: u32) -> u64 {
+    const BASE_MIB: u64 = 24;
+    BASE_MIB + (u64::from(ptes) * 3).div_ceil(256)
+}
+
+/// Measures every cell of `config`. Cells that never report are in the report as crashed or lost;
+/// the dump of a guest that crashed is a line (of several) to `progress`.
+///
+/// # Errors
+/// If no report can be made: bad kernel file, unfit host, time limit, signal.
+pub fn run(
+    config: &LabConfig,
+    progress: &mut (dyn Progress + Send),
+) -> Result<LabReport, LabError> {
+    let start = Instant::now();
+    let mut host = Host::here();
+    progress.start(config.cells().count());
+    let (cells, dump) = match config.backend {
+        Backend::Direct => {
+            let mut console = Console {
+                progress,
+                echo: config.verbose,
+                line: Vec::new(),
+            };
+            (
+                direct::run(&config.plan(), &domain_config(config), &mut console)?,
+                None,
+            )
+        }
+        Backend::Kvm => on_kvm(config, &mut host, progress)?,
+    };
+    if let Some(dump) = &dump {
+        progress.line(dump);
+    }
+    host.wall_ms = start.elapsed().as_millis() as u64;
+    let crash = dump.as_deref().and_then(|d| d.lines().next());
+    Ok(assemble::assemble(config, &cells, host, crash))
+}
+
+fn domain_config(config: &LabConfig) -> DomainConfig {
+    DomainConfig {
+        mem_mib: mem_mib(config.ptes),
+        cpus: config.cpus as usize,
+        cmdline: config.plan(),
+        initrd: None,
+    }
+}
+
+fn on_kvm(
+    config: &LabConfig,
+    host: &mut Host,
+    progress: &mut (dyn Progress + Send),
+) -> Result<(Vec<CellReport>, Option<String>), LabError> {
+    let image = image(config)?;
+    let kvm = KvmHost::open()?;
+    host.strategies = kvm.probe.strategies();
+    let machine = kvm.build(&Program::from(&image), &domain_config(config))?;
+    let outcome = machine.run(Options {
+        time_limit: Some(Duration::from_secs(config.time_limit_s)),
+        output: Some(Box::new(Console {
+            progress,
+            echo: config.verbose,
+            line: Vec::new(),
+        })),
+        input: false,
+    })?;
+    let cells = outcome.domain.lab.cells;
+    match outcome.ending {
+        Ending::Shutdown(hypercalls::sched::SHUTDOWN_POWEROFF) => Ok((cells, None)),
+        Ending::Shutdown(reason) => {
+            Ok((cells, Some(format!("the guest shut down, reason {reason}"))))
+        }
+        Ending::Crash(dump) => Ok((cells, Some(dump))),
+        Ending::TimeLimit => Err(LabError::TimeLimit(config.time_limit_s)),
+        Ending::Signal(signal) => Err(LabError::Signal(signal)),
+    }
+}
+
+fn image(config: &LabConfig) -> Result<Image, LabError> {
+    let (path, bytes) = match &config.kernel {
+        None => (PathBuf::from("the embedded guest"), GUEST.to_vec()),
+        Some(path) => {
+            let read = std::fs::read(path);
+            (
+                path.clone(),
+                read.map_err(|source| LabError::Read {
+                    path: path.clone(),
+                    source,
+                })?,
+            )
+        }
+    };
+    Image::parse(bytes).map_err(|source| LabError::Image { path, source })
+}
+
+/// The guest's console: a line a cell, told to `progress`, and shown if asked for.
+struct Console<'a> {
+    progress: &'a mut (dyn Progress + Send),
+    echo: bool,
+    line: Vec<u8>,
+}
+
+/// A line longer than this is cut: the guest may print for ever without a newline.
+const LINE_MAX: usize = 4096;
+
+impl Console<'_> {
+    fn end_of_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let line = String::from_utf8_lossy(&line);
+        if self.echo {
+            self.progress.line(&line.escape_debug().to_string());
+        }
+        if let Some((workload, rest)) = line.strip_prefix("lab: ").and_then(|l| l.split_once(' ')) {
+            let policy = rest.split(':').next().unwrap_or_default();
+            self.progress.cell(workload, policy);
+        }
+    }
+}
+
+impl Write for Console<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for &byte in bytes {
+            match byte {
+                b'\n' => self.end_of_line(),
+                _ if self.line.len() < LINE_MAX => self.line.push(byte),
+                _ => {}
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
