@@ -1,8 +1,6 @@
 //! The axes of a cell, each independent of the others: nesting policy, hooks, back end, RMW mode,
 //! the context switch's own batch, and (in test builds) a mutant. Plain data; `plan` fills it.
 
-use crate::mutants::Mutant;
-
 /// Entries of Linux's multicall buffer (`MC_BATCH`).
 pub(crate) const MC_BATCH: usize = 32;
 /// Argument bytes of Linux's multicall buffer (`MC_ARGS`).
@@ -79,8 +77,8 @@ pub(crate) struct Config {
     pub cpu_lazy: bool,
     /// Hooks other than the policy's own.
     pub hooks: Option<Hooks>,
-    /// The deliberate fault, if any.
-    pub mutant: Option<Mutant>,
+    /// The deliberate fault, if any: its number in the table.
+    pub mutant: Option<u8>,
 }
 
 impl Config {

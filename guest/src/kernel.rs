@@ -7,12 +7,12 @@
 
 use crate::config::Config;
 use crate::frames::Pool;
-use crate::lab::Verdict;
 use crate::machine::{Machine, TaskId};
 use crate::meter::Meter;
 use crate::mmu::lazy::{CpuLazy, Token};
 use crate::mmu::queue::Queue;
 use crate::sched::{Task, TaskState};
+use crate::verdict::Verdict;
 use arrayvec::ArrayVec;
 use core::cell::{Cell, RefCell};
 use hypercalls::{Maddr, Pte};
@@ -72,6 +72,8 @@ pub(crate) struct Core {
     pub on_ipi: Cell<Option<fn(Os<'_>)>>,
     /// Windows between count and hook still to pass before a timer interrupt comes; 0 for none.
     pub window: Cell<u32>,
+    /// The program that runs, if it is one.
+    pub program: crate::program::Slot,
     /// Oracle state of the workload that runs.
     pub oracle: crate::oracle::Oracle,
 }
@@ -92,7 +94,7 @@ pub(crate) struct Os<'a> {
 }
 
 impl<M> Kernel<M> {
-    /// The kernel before its first cell, on the task each CPU starts on. About 70 KiB; `const`,
+    /// The kernel before its first cell, on the task each CPU starts on. About 76 KiB; `const`,
     /// so that a kernel can keep it in a `static`.
     #[must_use]
     pub const fn new(machine: M) -> Self {
@@ -105,6 +107,7 @@ impl<M> Kernel<M> {
             pool: Pool::new(),
             on_ipi: Cell::new(None),
             window: Cell::new(0),
+            program: crate::program::Slot::new(),
             oracle: crate::oracle::Oracle::new(),
         };
         Kernel { machine, core }
@@ -212,3 +215,5 @@ impl<'a> Os<'a> {
         crate::mutants::chosen(&self.core.config.get(), mutant)
     }
 }
+
+const _: () = assert!(size_of::<Core>() < 128 << 10);

@@ -6,105 +6,13 @@ use crate::config::Config;
 use crate::frames::PTES_MAX;
 use crate::kernel::{Kernel, Os};
 use crate::machine::Machine;
-use crate::mmu::Bug;
 use crate::plan::Plan;
 use crate::region::tear_down;
 use crate::work::{Done, Stop, Work};
 use crate::workloads;
-use core::cell::{Cell, RefCell};
-use core::fmt;
 use hypercalls::Nr;
 use hypercalls::lab::{Cause, CellResult, LAB_RESULT, Outcome, Text};
 use zerocopy::IntoBytes;
-
-/// What became of the cell so far.
-pub(crate) struct Verdict {
-    /// A BUG that ends the cell.
-    bug: Cell<Option<Bug>>,
-    /// Stale data seen where the modelled kernel serves it; the cell goes on.
-    hazard: Cell<Option<&'static str>>,
-    /// What stopped it.
-    stop: Cell<Option<Stop>>,
-    /// What went wrong first.
-    detail: RefCell<Text<392>>,
-    /// Nothing more is noted: the cell's task only exits now.
-    closed: Cell<bool>,
-}
-
-impl Verdict {
-    /// Nothing yet.
-    pub(crate) const fn new() -> Self {
-        Verdict {
-            bug: Cell::new(None),
-            hazard: Cell::new(None),
-            stop: Cell::new(None),
-            detail: RefCell::new(Text([0; 392])),
-            closed: Cell::new(false),
-        }
-    }
-
-    fn reset(&self) {
-        self.bug.set(None);
-        self.hazard.set(None);
-        self.stop.set(None);
-        self.closed.set(false);
-        *self.detail.borrow_mut() = Text::default();
-    }
-
-    /// Notes the first BUG.
-    pub(crate) fn note(&self, done: Result<(), Bug>) {
-        if let (Err(bug), None, false) = (done, self.bug.get(), self.closed.get()) {
-            self.bug.set(Some(bug));
-        }
-    }
-
-    /// The BUG noted so far.
-    pub(crate) fn bug_on(&self) -> Option<Bug> {
-        self.bug.get()
-    }
-
-    /// Notes the first hazard.
-    pub(crate) fn hazard(&self, name: &'static str) {
-        if self.hazard.get().is_none() {
-            self.hazard.set(Some(name));
-        }
-    }
-
-    /// Notes what went wrong first.
-    pub(crate) fn detail(&self, what: fmt::Arguments<'_>) {
-        let mut detail = self.detail.borrow_mut();
-        if detail.as_str().is_empty() && !self.closed.get() {
-            // What does not fit is cut.
-            let _ = fmt::Write::write_fmt(&mut *detail, what);
-        }
-    }
-
-    /// Notes why another task of the workload ended early.
-    pub(crate) fn stopped(&self, done: Done) {
-        match done {
-            Err(Stop::Bug(bug)) => self.note(Err(bug)),
-            Err(stop) if self.stop.get().is_none() => self.stop.set(Some(stop)),
-            _ => {}
-        }
-    }
-
-    fn close(&self, done: Done) {
-        self.stopped(done);
-        self.closed.set(true);
-    }
-
-    /// Outcome, BUG's name, detail.
-    fn sum(&self) -> (Outcome, &'static str, Text<392>) {
-        let detail = *self.detail.borrow();
-        let bug = self.bug.get().map(|b| b.name).or(self.hazard.get());
-        match (self.stop.get(), bug) {
-            (Some(Stop::Error(why)), _) => (Outcome::Error, "", Text::new(why)),
-            (Some(Stop::Skip(why)), _) => (Outcome::Skip, "", Text::new(why)),
-            (_, Some(name)) => (Outcome::Bug, name, detail),
-            (_, None) => (Outcome::Ran, "", detail),
-        }
-    }
-}
 
 /// Runs the plan on the command line: `workload=a,b policy=c,d ptes=N batch=linux|N ...`, by
 /// default all × all. Words that are none of the plan's keys are left to others.
@@ -128,8 +36,8 @@ pub fn run<M: Machine>(kernel: &Kernel<M>, plan: &str) {
     }
 }
 
-/// Runs and reports one cell.
-fn cell(os: Os<'_>, workload: usize, config: Config) {
+/// Forgets the last cell and takes up the axes of the next.
+pub(crate) fn prepare(os: Os<'_>, config: Config) {
     os.core.config.set(config);
     os.core.meter.reset();
     os.core.oracle.reset();
@@ -137,6 +45,11 @@ fn cell(os: Os<'_>, workload: usize, config: Config) {
     os.core.on_ipi.set(None);
     os.core.window.set(0);
     os.reset_tasks();
+}
+
+/// Runs and reports one cell.
+fn cell(os: Os<'_>, workload: usize, config: Config) {
+    prepare(os, config);
     let ran = run_cell(os, workload).and_then(|()| tear_down(os));
     if let Err(stop) = ran {
         os.core.verdict.close(Err(stop));

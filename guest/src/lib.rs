@@ -23,8 +23,10 @@ mod mock;
 mod mutants;
 mod oracle;
 mod plan;
+pub mod program;
 mod region;
 mod sched;
+mod verdict;
 mod work;
 mod workloads;
 

@@ -1,5 +1,5 @@
 //! Deliberate faults, one a bug that a kernel has had or could have. Only a build with the
-//! feature `mutants` can choose one; in any other [`chosen`] is constant and the hooks vanish.
+//! feature `mutants` can choose one; in any other `chosen` is constant and the hooks vanish.
 
 /// A deliberate fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,16 @@ pub const fn mutants() -> &'static [Mutant] {
     if cfg!(feature = "mutants") { ALL } else { &[] }
 }
 
+/// The number that a configuration holds for a name.
+pub(crate) fn find(name: &str) -> Option<u8> {
+    mutants()
+        .iter()
+        .position(|m| m.name == name)
+        .and_then(|n| u8::try_from(n).ok())
+}
+
 /// Whether `config`'s mutant is `mutant`.
 #[inline]
 pub(crate) fn chosen(config: &crate::config::Config, mutant: Mutant) -> bool {
-    cfg!(feature = "mutants") && config.mutant.is_some_and(|m| m.name == mutant.name)
+    cfg!(feature = "mutants") && config.mutant.is_some_and(|m| ALL[usize::from(m)] == mutant)
 }

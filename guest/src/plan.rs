@@ -75,10 +75,7 @@ impl<'a> Plan<'a> {
             "order" => self.config.order = order(value).ok_or(bad)?,
             "rmw" => self.config.rmw = rmw(value).ok_or(bad)?,
             "hooks" => self.config.hooks = Some(hooks(value).ok_or(bad)?),
-            "mutant" => {
-                let found = crate::mutants().iter().find(|m| m.name == value);
-                self.config.mutant = Some(*found.ok_or(bad)?);
-            }
+            "mutant" => self.config.mutant = Some(crate::mutants::find(value).ok_or(bad)?),
             _ => {}
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Page-table writes. [`Os::set_pte`] is the one place where a write is queued or made at once;
+//! Page-table writes. `set_pte` is the one place where a write is queued or made at once;
 //! the policy says which, the queue does it. Read-modify-writes go beside the queue, as on real
 //! x86/Xen, unless the cell's axis says otherwise.
 

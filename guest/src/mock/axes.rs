@@ -85,6 +85,16 @@ fn two_cpus_have_a_queue_each() {
 }
 
 #[test]
+fn a_machine_of_nested_stacks_moves_no_task() {
+    for cell in run_on(2, "workload=migrate_cpu,switch,mprotect") {
+        let skipped = cell.result.workload.as_str() == "migrate_cpu";
+        let expected = if skipped { Outcome::Skip } else { Outcome::Ran };
+        assert_eq!(cell.result.outcome, expected as u32, "{:?}", cell.result);
+        assert_eq!(cell.result.differing, 0);
+    }
+}
+
+#[test]
 fn sixty_four_va_mappings_are_two_multicalls() {
     let kernel = Mock::kernel(1);
     let os = kernel.os();
@@ -125,4 +135,39 @@ fn flush_entries_take_their_mask_with_them() {
             .sum::<u64>()
     };
     assert_eq!([29, 30, 31].map(calls), [1, 2, 2]);
+}
+
+#[test]
+fn every_workload_is_right_on_every_axis() {
+    let axes =
+        "rmw=immediate rmw=queued merge=off order=reordering batch=5 cpu-lazy=off hooks=task";
+    for axis in axes.split(' ') {
+        for cell in run(&std::format!("ptes=70 {axis}")) {
+            let r = &cell.result;
+            assert_eq!((r.differing, r.mistouched), (0, 0), "{axis}: {r:?}");
+            assert_ne!(r.outcome, Outcome::Error as u32, "{axis}: {r:?}");
+            assert_eq!(r.calls[1..], cell.counts.reasons[1..], "{axis}: {r:?}");
+        }
+    }
+}
+
+#[test]
+fn writes_in_the_named_range_are_counted() {
+    let hinted = |plan| {
+        let kernel = Mock::kernel(1);
+        crate::lab::run(&kernel, plan);
+        kernel.os().core.meter.hinted.get()
+    };
+    assert_eq!(hinted("workload=mprotect policy=with-ptes"), 512);
+    assert_eq!(hinted("workload=migrate policy=with-ptes"), 0);
+    assert_eq!(hinted("workload=mprotect policy=generic"), 0);
+}
+
+#[test]
+fn more_entries_are_more_sections() {
+    let cell = one("workload=mremap policy=generic ptes=1536");
+    assert!(right(&cell), "{:?}", cell.result);
+    assert_eq!(cell.counts.traps(), 3 * 17);
+    let cell = one("workload=mremap policy=generic ptes=8193");
+    assert_eq!(cell.result.outcome, Outcome::Error as u32);
 }

@@ -6,6 +6,7 @@ mod golden;
 mod interpret;
 #[cfg(feature = "mutants")]
 mod kills;
+mod programs;
 
 use crate::kernel::Kernel;
 use crate::machine::{Access, Fault, Machine, TaskId};

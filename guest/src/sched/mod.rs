@@ -170,12 +170,22 @@ impl Os<'_> {
         self.machine.irq_restore(masked);
     }
 
-    /// Takes the current task off this CPU without making it runnable anywhere.
-    pub(crate) fn leave_cpu(self) {
+    /// Takes the current task off this CPU without making it runnable anywhere; returns once it
+    /// runs again. `false` if the machine nests stacks and so came straight back.
+    pub(crate) fn leave_cpu(self) -> bool {
         let masked = self.machine.irq_save();
+        let me = self.current();
         let next = self.pick();
-        self.context_switch(self.current(), next);
+        self.context_switch(me, next);
+        let moved = self.current() == me;
+        if !moved {
+            self.start_context_switch(next);
+            self.end_context_switch(me);
+            self.cpu().current.set(me);
+            self.wake(next);
+        }
         self.machine.irq_restore(masked);
+        moved
     }
 
     /// The next task; the CPU's own if there is none.

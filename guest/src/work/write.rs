@@ -50,13 +50,13 @@ impl Work<'_> {
     fn write(&self, r: &Region, i: usize, pte: Pte, f: impl FnOnce(Os<'_>)) {
         let os = self.os;
         let full = os.core.meter.full.get();
-        os.set_model(r, i, pte);
         self.count_hint(r.va(i));
         f(os);
         if os.core.meter.full.get() != full {
-            // The buffer went out before this write was queued.
+            // The buffer went out before this write was queued: the model must not have it yet.
             os.promised();
         }
+        os.set_model(r, i, pte);
         if os.queues() {
             os.mark_dirty(r, i)
         } else {

@@ -3,9 +3,9 @@
 //! retried.
 
 use super::WorkloadInfo;
+use crate::config::Order;
 use crate::region::{Place, Region};
 use crate::work::{Done, Enter, Work};
-use core::ops::Range;
 use hypercalls::{Pte, PteFlags};
 
 /// As listed.
@@ -34,6 +34,9 @@ fn run(w: &Work<'_>) -> Done {
         })?;
         w.os.set_model(&r, bad, Pte::EMPTY);
         lost(w, &r, bad + 1..entries.end);
+        if w.os.config().order == Order::Reordering {
+            lost(w, &r, (entries.start..bad).rev());
+        }
         entries.for_each(|i| w.os.compare(&r, i));
     }
     if w.os.core.meter.failures.get() == 0 {
@@ -44,12 +47,12 @@ fn run(w: &Work<'_>) -> Done {
     Ok(())
 }
 
-/// The entries right behind the refused one that are as they were.
-fn lost(w: &Work<'_>, r: &Region, behind: Range<usize>) {
-    for i in behind {
+/// The entries next to the refused one that are as they were.
+fn lost(w: &Work<'_>, r: &Region, mut next: impl Iterator<Item = usize>) {
+    let is_lost = |i: usize| {
         let found = w.os.machine.read_pte(r.at(w.os, i));
-        if found != Pte::EMPTY || !w.os.hazard(r, i, LOST) {
-            return;
-        }
-    }
+        found == Pte::EMPTY && w.os.hazard(r, i, LOST)
+    };
+    // Up to the first that was written.
+    next.all(is_lost);
 }

@@ -28,7 +28,9 @@ fn run(w: &Work<'_>) -> Done {
             .ok_or(Stop::Error("no free task"))?;
     w.os.wake(task);
     w.os.schedule();
-    w.os.machine.run_on(ELSEWHERE, task);
+    if !w.os.core.verdict.is_stopped() {
+        w.os.machine.run_on(ELSEWHERE, task);
+    }
     Ok(())
 }
 
@@ -44,7 +46,11 @@ fn section(w: &Work<'_>, r: &Region) -> Done {
     let at = point(&entries);
     w.section(r, entries.clone(), Enter::Plain, || {
         (entries.start..at).for_each(|i| w.set(r, i, w.kernel(i)));
-        w.os.leave_cpu();
+        if !w.os.leave_cpu() {
+            return Err(Stop::Skip(
+                "this machine cannot resume a task on another CPU",
+            ));
+        }
         w.os.promised();
         (at..entries.end).for_each(|i| w.set(r, i, w.kernel(i)));
         Ok(())
