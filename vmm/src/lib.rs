@@ -17,6 +17,7 @@ pub mod exit;
 pub mod golden;
 pub mod hypercall;
 pub mod image;
+pub mod images;
 pub mod kvm;
 pub mod lab;
 pub mod memory;

@@ -1,5 +1,6 @@
 //! Why a file is no kernel: one line each, with the values.
 
+use super::UnpackError;
 use hypercalls::Vaddr;
 use std::io;
 use std::path::PathBuf;
@@ -37,19 +38,9 @@ pub enum ImageError {
     /// Another format.
     #[error("not an ELF file: it begins with {0}")]
     NotElf(String),
-    /// A Linux boot image whose kernel is compressed.
-    #[error(
-        "a bzImage (boot protocol {major}.{minor}) whose {compression} payload this version does \
-         not read: unpack it first, e.g. with extract-vmlinux"
-    )]
-    CompressedBzImage {
-        /// Boot protocol, major.
-        major: u8,
-        /// Boot protocol, minor.
-        minor: u8,
-        /// The payload's compression.
-        compression: &'static str,
-    },
+    /// A Linux boot image whose kernel cannot be unpacked.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
     /// A Linux boot image that names no payload.
     #[error("a bzImage of boot protocol {major}.{minor}: payloads are named from 2.8 on")]
     OldBzImage {

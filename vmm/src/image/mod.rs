@@ -15,10 +15,12 @@ mod notes;
 mod testelf;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 pub use error::{ImageError, OpenError};
 pub use features::Features;
 pub use notes::{NoteSource, Notes};
+pub use unpack::{MAX_UNPACKED, UnpackError};
 
 use hypercalls::Vaddr;
 use std::fs::File;
@@ -87,11 +89,8 @@ impl Image {
     /// # Errors
     /// If they are no 64-bit Xen PV kernel.
     pub fn parse(bytes: Vec<u8>) -> Result<Image, ImageError> {
-        let bytes = match bzimage::payload(&bytes)? {
-            Some(elf) => bytes[elf].to_vec(),
-            None => bytes,
-        };
-        elf::image(bytes)
+        let elf = bzimage::kernel(&bytes)?;
+        elf::image(elf.unwrap_or(bytes))
     }
 
     /// A segment's bytes, at most `mem_size` of them.
