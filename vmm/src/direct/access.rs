@@ -32,7 +32,7 @@ impl Direct<'_> {
             return Pte(store(&dom.memory, at, expected, new.0));
         }
         let written = dom.mm.emulate_write(&dom.memory, at, 8, expected, new.0);
-        dom.mm.take_effects();
+        dom.take_effects();
         dom.stats.counters.emulated_writes += 1;
         dom.lab.emulated_write();
         match written {

@@ -36,6 +36,9 @@ pub enum DirectError {
     Ended(String),
 }
 
+/// Pages for a hypercall's arguments: a queue's largest batch.
+const BLOCK_PAGES: u64 = 8;
+
 /// Pages of the domain's own that carry arguments, by use.
 struct Scratch {
     causes: Vaddr,
@@ -98,7 +101,7 @@ impl<'a> Direct<'a> {
             scratch: Scratch {
                 causes: page(0),
                 block: page(1),
-                entries: page(3),
+                entries: page(1 + BLOCK_PAGES),
             },
             domain: RefCell::new(domain),
             regs: RefCell::new(regs),
@@ -126,7 +129,7 @@ impl<'a> Direct<'a> {
         (regs.rcx, regs.r11) = (regs.rip, regs.rflags);
         let step = hypercall::syscall(&mut domain, cpu, &mut regs);
         // No TLB here, and nobody to kick: what the host would do is done.
-        domain.mm.take_effects();
+        domain.take_effects();
         domain.kicks();
         let ret = regs.rax as i64;
         self.note(&step);

@@ -116,7 +116,7 @@ mod tests {
             s if s >= 0 => delta << s,
             s => delta >> -s,
         };
-        t.system_time + (shifted * u128::from(t.tsc_to_system_mul) >> 32) as u64
+        t.system_time + ((shifted * u128::from(t.tsc_to_system_mul)) >> 32) as u64
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Test fixture: a domain without a kernel, and memory of its own to put arguments in.
 
-use super::{Domain, DomainConfig, HostLayout, Program, Regs, Step, build};
+use super::{Domain, Regs, Step};
 use crate::hypercall;
 use hypercalls::trap::TrapInfo;
 use hypercalls::{Errno, Mfn, Nr, PAGE_SIZE, Pfn, Pte, PteFlags, Vaddr};
@@ -21,13 +21,7 @@ pub(crate) fn handler(n: u8) -> u64 {
 impl Guest {
     /// 16 MiB and `cpus` vCPUs, on a clock that stands still.
     pub(crate) fn new(cpus: usize) -> Guest {
-        let config = DomainConfig {
-            mem_mib: 16,
-            cpus,
-            ..DomainConfig::default()
-        };
-        let host = HostLayout::bare(config.mem_mib);
-        let (mut dom, regs) = build(&Program::none(), &config, &host).expect("16 MiB are plenty");
+        let (mut dom, regs) = Domain::bare(16, cpus).expect("16 MiB are plenty");
         dom.clock = super::Clock::manual();
         let next = dom.layout.boot_stack.add(1);
         Guest { dom, regs, next }

@@ -1,6 +1,6 @@
 //! Filling memory: kernel, initrd, p2m list, machine-to-physical table, start_info.
 
-use super::build::BuildError;
+use super::error::BuildError;
 use super::host::{DomainConfig, HostLayout};
 use super::layout::Layout;
 use super::program::{Piece, Program};

@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod clock;
 mod console;
+mod error;
 mod events;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -28,9 +29,10 @@ mod time;
 mod timers;
 mod vcpu;
 
-pub use build::{BuildError, build};
+pub use build::build;
 pub use clock::Clock;
 pub use console::Console;
+pub use error::BuildError;
 pub use events::{Binding, Events, Port};
 pub use host::{DomainConfig, HostLayout, MAX_CPUS};
 pub use lab::{CellReport, Lab, LabError, MAX_CELLS};
@@ -43,10 +45,11 @@ pub use timers::{Periodic, Timers};
 pub use vcpu::{Callbacks, Entry, Gdt, Streak, Vcpu, Wait};
 
 use crate::memory::Memory;
-use crate::mm::{GuestView, Mm};
+use crate::mm::{Effects, GuestView, Mm};
 use crate::stats::Stats;
 use crate::trap::Cpuid;
 use hypercalls::{Maddr, Mfn};
+use std::collections::BTreeMap;
 
 /// A running domain.
 #[derive(Debug)]
@@ -106,6 +109,41 @@ impl Domain {
             mem: &self.memory,
             root: self.vcpus[cpu].kernel_base,
         }
+    }
+
+    /// A domain without a kernel in its memory: `mem_mib` of memory, `cpus` vCPUs, the first one
+    /// in kernel mode on the builder's page tables. For a kernel that runs elsewhere, and tests.
+    ///
+    /// # Errors
+    /// As [`build()`].
+    pub fn bare(mem_mib: u64, cpus: usize) -> Result<(Domain, Regs), BuildError> {
+        let config = DomainConfig {
+            mem_mib,
+            cpus,
+            ..DomainConfig::default()
+        };
+        let host = HostLayout::bare(mem_mib.min(error::MAX_MIB));
+        build(&Program::none(), &config, &host)
+    }
+
+    /// What the host must do before the guest runs again, counted.
+    pub fn take_effects(&mut self) -> Effects {
+        let effects = self.mm.take_effects();
+        let counters = &mut self.stats.counters;
+        counters.flushes += u64::from(effects.flush.vcpus.count_ones());
+        counters.page_flushes += effects.flush.pages.len() as u64;
+        effects
+    }
+
+    /// How often each error was returned: refusals of the page-table rules by their reason, those
+    /// of other hypercalls by the error's name.
+    #[must_use]
+    pub fn errors(&self) -> BTreeMap<&'static str, u64> {
+        let mut errors = self.stats.errors.clone();
+        for (name, count) in self.mm.refusals() {
+            *errors.entry(name).or_default() += count;
+        }
+        errors
     }
 
     /// The vCPUs that must leave the guest so that they see an event; each is told once. Whoever

@@ -3,8 +3,12 @@
 use super::{Domain, State};
 use hypercalls::event::VIRQ_TIMER;
 use hypercalls::shared_info::{VcpuInfo, VcpuTimeInfo, WC_OFFSET};
+use hypercalls::vcpu::VcpuRunstateInfo;
+use hypercalls::vm_assist::VMASST_TYPE_RUNSTATE_UPDATE_FLAG;
 use std::mem::offset_of;
 
+/// Set in `state_entry_time` while a record is being written (`XEN_RUNSTATE_UPDATE`).
+const RUNSTATE_UPDATE: u64 = 1 << 63;
 const TIME: u64 = offset_of!(VcpuInfo, time) as u64;
 
 impl Domain {
@@ -75,18 +79,30 @@ impl Domain {
 
     /// vCPU `cpu` begins to run, to wait, or goes down.
     pub fn enter_state(&mut self, cpu: usize, state: State) {
-        let now = self.clock.now();
-        if self.vcpus[cpu].runstate.enter(state, now) {
-            self.write_runstate(cpu);
+        if self.vcpus[cpu].runstate.state() == state {
+            return;
         }
+        let now = self.clock.now();
+        self.vcpus[cpu].runstate.enter(state, now);
+        self.write_runstate(cpu);
     }
 
-    /// Writes the account where the guest wants it.
-    pub fn write_runstate(&self, cpu: usize) {
+    /// Writes the account where the guest wants it, flagged while it is being written if the
+    /// guest asked for that (`VMASST_TYPE_runstate_update_flag`).
+    fn write_runstate(&self, cpu: usize) {
         let account = &self.vcpus[cpu].runstate;
-        if let Some(area) = account.area {
+        let Some(area) = account.area else {
+            return;
+        };
+        let info = account.info();
+        let flagged = VcpuRunstateInfo {
+            state_entry_time: info.state_entry_time | RUNSTATE_UPDATE,
+            ..info
+        };
+        let twice = self.assists(VMASST_TYPE_RUNSTATE_UPDATE_FLAG);
+        for value in [flagged, info].iter().skip(usize::from(!twice)) {
             // As with the time: an area that is gone is the guest's affair.
-            let _ = self.kernel_view(cpu).write_obj(area, &account.info());
+            let _ = self.kernel_view(cpu).write_obj(area, value);
         }
     }
 }

@@ -11,6 +11,7 @@ mod console;
 mod debug;
 mod descriptor;
 mod event;
+mod initialise;
 mod lab;
 mod memory;
 pub mod mmu;

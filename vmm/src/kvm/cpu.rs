@@ -19,6 +19,8 @@ use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd};
 
 /// CR0: PE, MP, ET, NE, WP, PG.
 const CR0: u64 = 1 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 16 | 1 << 31;
+/// CR0.TS: the next use of the FPU faults.
+const CR0_TS: u64 = 1 << 3;
 /// CR4: PAE, OSFXSR, OSXMMEXCPT. No SMEP: the entry page is user-executable.
 const CR4: u64 = 1 << 5 | 1 << 9 | 1 << 10;
 /// EFER: SCE, LME, LMA, NXE.
@@ -176,13 +178,11 @@ impl Cpu {
             }
             Ok(VcpuExit::IoOut(stubs::STORES_DONE_PORT, [_, _, _, _])) => Exit::StoresDone,
             Ok(VcpuExit::IoOut(vector, [_])) if u64::from(vector) < layout::IDT_GATES => {
-                return self.exception(vector as u8);
+                self.exception(vector as u8)
             }
-            Ok(VcpuExit::Intr) => return self.interrupted(),
+            Ok(VcpuExit::Intr) => self.interrupted(),
             Ok(other) => Exit::Dead(format!("{other:?}")),
-            Err(e) if e.errno() == libc::EINTR || e.errno() == libc::EAGAIN => {
-                return self.interrupted();
-            }
+            Err(e) if e.errno() == libc::EINTR || e.errno() == libc::EAGAIN => self.interrupted(),
             Err(e) => Exit::Dead(format!("KVM_RUN: {e}")),
         }
     }
@@ -284,6 +284,21 @@ impl Cpu {
             .get_msrs(&mut msrs)
             .map_err(HostError::ioctl("read the TSC"))?;
         Ok(msrs.as_slice().first().map_or(0, |entry| entry.data))
+    }
+
+    /// Whether the guest's next use of the FPU is to fault; true if that is a change, which the
+    /// next full load makes.
+    pub(super) fn set_ts(&mut self, ts: bool) -> bool {
+        let sregs = &mut self.fd.sync_regs_mut().sregs;
+        let before = sregs.cr0;
+        sregs.cr0 = before & !CR0_TS | if ts { CR0_TS } else { 0 };
+        sregs.cr0 != before
+    }
+
+    /// FS and GS base at the last exit: the guest can change them by loading a selector.
+    pub(super) fn bases(&self) -> (u64, u64) {
+        let sregs = self.fd.sync_regs().sregs;
+        (sregs.fs.base, sregs.gs.base)
     }
 
     /// The privilege level at the last exit.

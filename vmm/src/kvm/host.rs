@@ -7,7 +7,7 @@ use super::run::Runner;
 use super::shared::{Ending, Shared};
 use super::vm::Vm;
 use super::watch::{self, Input, Outside, Signals};
-use super::{install, kick};
+use super::{cpuid, install, kick};
 use crate::domain::{BuildError, Domain, DomainConfig, HostLayout, Program};
 use crate::memory::Memory;
 use kvm_ioctls::{Cap, Kvm};
@@ -80,9 +80,11 @@ impl Host {
             m2p_vaddr: HvLayout::m2p_va(),
             tsc_khz: self.tsc_khz(),
         };
-        let (domain, _) = crate::domain::build(program, config, &host)?;
+        let (mut domain, _) = crate::domain::build(program, config, &host)?;
+        domain.cpuid = cpuid::table(&self.kvm, host.tsc_khz)?;
+        let native = cpuid::for_kvm(&domain.cpuid)?;
         let memory: Memory = domain.memory.clone();
-        let vm = Vm::new(&self.kvm, memory, layout, self.probe.entry())?;
+        let vm = Vm::new(&self.kvm, memory, layout, self.probe.entry(), native)?;
         Ok(Machine {
             vm,
             domain,

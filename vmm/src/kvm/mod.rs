@@ -5,6 +5,7 @@
 //! hypervisor's frames; `run` is a vCPU's life; `watch` is everything beside it.
 
 mod cpu;
+mod cpuid;
 mod floor;
 mod host;
 mod install;

@@ -5,6 +5,7 @@
 //! SYSCALL, again.
 
 use super::cpu::{Cpu, Entering, Exit};
+use super::cpuid;
 use super::install::{self, Entry};
 use super::layout::{HYPERVISOR_SLOT, HvLayout};
 use super::open::HostError;
@@ -168,7 +169,9 @@ impl Trial {
 
     pub(super) fn with_entry(kvm: &Kvm, entry: Entry) -> Result<Trial, HostError> {
         let layout = HvLayout::new(GUEST_FRAMES, 1);
-        let vm = Vm::new(kvm, Memory::new(layout.total_frames)?, layout, entry)?;
+        let native = cpuid::for_kvm(&cpuid::table(kvm, 0)?)?;
+        let memory = Memory::new(layout.total_frames)?;
+        let vm = Vm::new(kvm, memory, layout, entry, native)?;
         let mut trial = Trial {
             cpu: Cpu::new(&vm, 0)?,
             vm,

@@ -150,7 +150,7 @@ impl<'a, 'o> Runner<'a, 'o> {
     /// Makes page-table changes known to the host and to the other vCPUs, and kicks those that
     /// have an event.
     fn settle(&mut self, domain: &mut Domain) -> Result<(), String> {
-        let effects = domain.mm.take_effects();
+        let effects = domain.take_effects();
         if self.coherence == Coherence::GuestStores && !effects.stores.is_empty() {
             let stores: Vec<_> = effects.stores.iter().map(|s| (s.at, s.value)).collect();
             let root = domain.vcpus[self.index].root();
@@ -189,6 +189,9 @@ impl<'a, 'o> Runner<'a, 'o> {
         if std::mem::take(&mut vcpu.segments_dirty) {
             self.entering.full = true;
         }
+        if self.cpu.set_ts(vcpu.ts) {
+            self.entering.full = true;
+        }
         self.cpu.load(
             &self.regs,
             vcpu.root(),
@@ -206,6 +209,8 @@ impl<'a, 'o> Runner<'a, 'o> {
             return self.dead(e.to_string());
         }
         let (mut domain, cpu) = (self.shared.lock(), self.index);
+        let (fs_base, gs_base) = self.cpu.bases();
+        domain.vcpus[cpu].observe_bases(fs_base, gs_base);
         match exit {
             Exit::Syscall => {
                 domain.stats.exit("hypercall");

@@ -6,7 +6,7 @@ use super::install::{self, Entry};
 use super::layout::HvLayout;
 use super::open::HostError;
 use crate::memory::Memory;
-use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_userspace_memory_region};
+use kvm_bindings::{CpuId, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VmFd};
 use vm_memory::{GuestAddress, GuestMemoryBackend};
 
@@ -15,7 +15,7 @@ use vm_memory::{GuestAddress, GuestMemoryBackend};
 pub(super) struct Vm {
     /// KVM's handle.
     pub(super) fd: VmFd,
-    /// The CPUID leaves vCPUs are given.
+    /// What `cpuid` answers in user mode, where the CPU answers itself.
     pub(super) cpuid: CpuId,
     /// Where the hypervisor's frames are.
     pub(super) layout: HvLayout,
@@ -33,13 +33,11 @@ impl Vm {
         memory: Memory,
         layout: HvLayout,
         entry: Entry,
+        cpuid: CpuId,
     ) -> Result<Vm, HostError> {
         let fd = kvm
             .create_vm()
             .map_err(HostError::ioctl("create a virtual machine"))?;
-        let cpuid = kvm
-            .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
-            .map_err(HostError::ioctl("list its CPUID leaves"))?;
         install::install(&memory, &layout, entry)
             .map_err(|e| HostError::Unsuitable(format!("the hypervisor's frames: {e}")))?;
         let vm = Vm {
