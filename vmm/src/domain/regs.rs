@@ -110,7 +110,7 @@ impl Regs {
 
 /// `flags` with nothing in them that CPL3 code must not have: IF and bit 1 set, no IOPL, NT or VM.
 #[must_use]
-pub fn safe_flags(flags: u64) -> u64 {
+pub const fn safe_flags(flags: u64) -> u64 {
     (flags & RFLAGS_GUEST) | RFLAGS_FIXED | RFLAGS_IF
 }
 

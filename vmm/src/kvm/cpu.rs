@@ -8,36 +8,15 @@ use super::install;
 use super::kick::Kickable;
 use super::layout::{self, HvLayout};
 use super::open::HostError;
+use super::state::{self, CR0_TS, CR3_FLUSH_BIT, code_segment, data_segment};
 use super::stubs;
 use super::vm::Vm;
 use crate::domain::Regs;
 use crate::memory::Memory;
 use hypercalls::trap::{FLAT_USER_CS32, has_error_code};
 use hypercalls::{Maddr, Mfn, PAGE_SIZE, Vaddr};
-use kvm_bindings::{Msrs, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs};
+use kvm_bindings::{Msrs, kvm_msr_entry, kvm_regs};
 use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd};
-
-/// CR0: PE, MP, ET, NE, WP, PG.
-const CR0: u64 = 1 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 16 | 1 << 31;
-/// CR0.TS: the next use of the FPU faults.
-const CR0_TS: u64 = 1 << 3;
-/// CR4: PAE, OSFXSR, OSXMMEXCPT. No SMEP: the entry page is user-executable.
-const CR4: u64 = 1 << 5 | 1 << 9 | 1 << 10;
-/// EFER: SCE, LME, LMA, NXE.
-const EFER: u64 = 1 | 1 << 8 | 1 << 10 | 1 << 11;
-/// CR3 bit 3 (PWT of the walk's first access): flipping it makes CR3 a new value, which makes
-/// KVM flush, and changes nothing else.
-const CR3_FLUSH_BIT: u64 = 1 << 3;
-/// RFLAGS bit 1, always set, and IF: no interrupt is ever injected.
-const RFLAGS_FIXED: u64 = 1 << 1 | 1 << 9;
-/// RFLAGS the guest's CPL3 may set: the arithmetic flags, TF, DF, AC, ID.
-const RFLAGS_GUEST: u64 = 0x0024_0dd5;
-
-const MSR_TSC: u32 = 0x10;
-const MSR_STAR: u32 = 0xc000_0081;
-const MSR_LSTAR: u32 = 0xc000_0082;
-const MSR_CSTAR: u32 = 0xc000_0083;
-const MSR_SYSCALL_MASK: u32 = 0xc000_0084;
 
 /// Why the guest was left.
 #[derive(Debug)]
@@ -100,13 +79,13 @@ impl Cpu {
             .map_err(HostError::ioctl("create a vCPU"))?;
         fd.set_cpuid2(&vm.cpuid)
             .map_err(HostError::ioctl("set CPUID"))?;
-        set_msrs(&fd)?;
+        state::set_msrs(&fd)?;
         fd.set_sync_valid_reg(SyncReg::Register);
         fd.set_sync_valid_reg(SyncReg::SystemRegister);
         let mut sregs = fd
             .get_sregs()
             .map_err(HostError::ioctl("read system registers"))?;
-        init_sregs(&mut sregs, &vm.layout, index);
+        state::init_sregs(&mut sregs, &vm.layout, index);
         fd.set_sregs(&sregs)
             .map_err(HostError::ioctl("set system registers"))?;
         fd.sync_regs_mut().sregs = sregs;
@@ -153,7 +132,7 @@ impl Cpu {
         }
         let at_stub = self.fd.sync_regs().regs.rip;
         let kvm = &mut self.fd.sync_regs_mut().regs;
-        *kvm = to_kvm(regs);
+        *kvm = state::to_kvm(regs);
         if !full && sysret {
             kvm.rip = at_stub;
             kvm.r11 = kvm.rflags;
@@ -198,7 +177,7 @@ impl Cpu {
     /// The guest's registers at the last exit, over `regs`, which keeps the selectors.
     pub(super) fn save(&self, exit: &Exit, regs: &mut Regs) -> Result<(), crate::memory::BadMaddr> {
         let kvm = self.fd.sync_regs().regs;
-        from_kvm(&kvm, regs);
+        state::from_kvm(&kvm, regs);
         match exit {
             Exit::Syscall => {
                 regs.rip = kvm.rcx;
@@ -269,13 +248,18 @@ impl Cpu {
         self.fd.set_sync_dirty_reg(SyncReg::SystemRegister);
     }
 
+    /// The frequency of the guest's time-stamp counter; 0 where KVM does not tell.
+    pub(super) fn tsc_khz(&self) -> u32 {
+        self.fd.get_tsc_khz().unwrap_or(0)
+    }
+
     /// The guest's time-stamp counter.
     ///
     /// # Errors
     /// If KVM refuses to read it.
     pub(super) fn tsc(&self) -> Result<u64, HostError> {
         let wanted = [kvm_msr_entry {
-            index: MSR_TSC,
+            index: state::MSR_TSC,
             ..kvm_msr_entry::default()
         }];
         let mut msrs = Msrs::from_entries(&wanted)
@@ -345,130 +329,4 @@ impl Cpu {
             _ => Exit::InterruptedBusy,
         }
     }
-}
-
-fn set_msrs(fd: &VcpuFd) -> Result<(), HostError> {
-    let star = u64::from(install::USER_CS32) << 48 | u64::from(install::KERNEL_CS) << 32;
-    let entry = |index, data| kvm_msr_entry {
-        index,
-        data,
-        ..kvm_msr_entry::default()
-    };
-    // CSTAR: 32-bit code that uses AMD's SYSCALL lands on the same page.
-    let wanted = [
-        entry(MSR_STAR, star),
-        entry(MSR_LSTAR, layout::BASE.0),
-        entry(MSR_CSTAR, layout::BASE.0),
-        entry(MSR_SYSCALL_MASK, RFLAGS_GUEST | 0x200 | 1 << 14),
-    ];
-    let msrs = Msrs::from_entries(&wanted)
-        .map_err(|e| HostError::Unsuitable(format!("list of MSRs: {e:?}")))?;
-    match fd.set_msrs(&msrs).map_err(HostError::ioctl("set MSRs"))? {
-        n if n == wanted.len() => Ok(()),
-        n => Err(HostError::Unsuitable(format!(
-            "KVM refused MSR {:#x}",
-            wanted[n].index
-        ))),
-    }
-}
-
-fn init_sregs(sregs: &mut kvm_sregs, layout: &HvLayout, cpu: u64) {
-    (sregs.cr0, sregs.cr4, sregs.efer) = (CR0, CR4, EFER);
-    sregs.cs = code_segment(install::USER_CS, 3);
-    sregs.ss = data_segment(install::USER_SS, 3);
-    for segment in [&mut sregs.ds, &mut sregs.es, &mut sregs.fs, &mut sregs.gs] {
-        *segment = kvm_segment {
-            unusable: 1,
-            ..kvm_segment::default()
-        };
-    }
-    let tables = HvLayout::frame_va(layout.tables());
-    sregs.idt.base = tables.0;
-    sregs.idt.limit = (layout::IDT_GATES * 16 - 1) as u16;
-    sregs.gdt.base = tables.0 + layout::GDT_OFFSET;
-    sregs.gdt.limit = install::GDT_SIZE - 1;
-    sregs.tr = kvm_segment {
-        base: HvLayout::frame_va(layout.cpu(cpu)).0,
-        limit: u32::from(install::TSS_SIZE) - 1,
-        selector: 0x40,
-        type_: 11,
-        present: 1,
-        ..kvm_segment::default()
-    };
-    sregs.ldt = kvm_segment {
-        unusable: 1,
-        ..kvm_segment::default()
-    };
-}
-
-fn code_segment(selector: u16, dpl: u8) -> kvm_segment {
-    let long = u8::from(selector != install::USER_CS32);
-    kvm_segment {
-        limit: u32::MAX,
-        selector,
-        type_: 11,
-        present: 1,
-        dpl,
-        db: 1 - long,
-        s: 1,
-        l: long,
-        g: 1,
-        ..kvm_segment::default()
-    }
-}
-
-fn data_segment(selector: u16, dpl: u8) -> kvm_segment {
-    kvm_segment {
-        type_: 3,
-        l: 0,
-        db: 1,
-        ..code_segment(selector, dpl)
-    }
-}
-
-fn to_kvm(r: &Regs) -> kvm_regs {
-    kvm_regs {
-        rax: r.rax,
-        rbx: r.rbx,
-        rcx: r.rcx,
-        rdx: r.rdx,
-        rsi: r.rsi,
-        rdi: r.rdi,
-        rsp: r.rsp,
-        rbp: r.rbp,
-        r8: r.r8,
-        r9: r.r9,
-        r10: r.r10,
-        r11: r.r11,
-        r12: r.r12,
-        r13: r.r13,
-        r14: r.r14,
-        r15: r.r15,
-        rip: r.rip,
-        rflags: r.rflags & RFLAGS_GUEST | RFLAGS_FIXED,
-    }
-}
-
-fn from_kvm(k: &kvm_regs, r: &mut Regs) {
-    *r = Regs {
-        rax: k.rax,
-        rbx: k.rbx,
-        rcx: k.rcx,
-        rdx: k.rdx,
-        rsi: k.rsi,
-        rdi: k.rdi,
-        rsp: k.rsp,
-        rbp: k.rbp,
-        r8: k.r8,
-        r9: k.r9,
-        r10: k.r10,
-        r11: k.r11,
-        r12: k.r12,
-        r13: k.r13,
-        r14: k.r14,
-        r15: k.r15,
-        rip: k.rip,
-        rflags: k.rflags,
-        ..*r
-    };
 }

@@ -15,6 +15,7 @@ mod open;
 mod probe;
 mod run;
 mod shared;
+mod state;
 mod stubs;
 mod vm;
 mod watch;

@@ -34,6 +34,8 @@ pub enum Coherence {
 pub struct Probe {
     /// The privilege level SYSCALL arrives at.
     pub syscall_cpl: u8,
+    /// The TSC's frequency; 0 where KVM does not tell.
+    pub tsc_khz: u32,
     /// Whether an entry the VMM rewrote was seen after a flush.
     pub vmm_store_seen: bool,
     /// Whether an entry the guest's CPL0 rewrote was seen after a flush; not tried where the
@@ -141,6 +143,7 @@ impl Trial {
             ));
         }
         let syscall_cpl = trial.cpu.cpl();
+        let tsc_khz = trial.cpu.tsc_khz();
         let vmm_store_seen = trial.rewrite()?;
         let guest_store_seen = if vmm_store_seen {
             None
@@ -155,6 +158,7 @@ impl Trial {
         Ok((
             Probe {
                 syscall_cpl,
+                tsc_khz,
                 vmm_store_seen,
                 guest_store_seen,
             },

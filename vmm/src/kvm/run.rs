@@ -72,13 +72,23 @@ impl<'a, 'o> Runner<'a, 'o> {
             if !self.prepare(domain, step) {
                 return;
             }
-            if self.shared.entering(self.index) {
-                self.cpu.flush();
+            // A kick during the stores is used up; the end it announced is not.
+            if self.shared.stopped() {
+                return;
             }
-            let exit = self.cpu.run();
-            self.shared.left(self.index);
+            let exit = self.enter();
             step = self.handle(exit);
         }
+    }
+
+    /// Runs guest code until it is left, having flushed if another vCPU asked for it.
+    fn enter(&mut self) -> Exit {
+        if self.shared.entering(self.index) {
+            self.cpu.flush();
+        }
+        let exit = self.cpu.run();
+        self.shared.left(self.index);
+        exit
     }
 
     /// Does what `step` says, then readies the vCPU for the next entry; false at the end.
@@ -249,11 +259,7 @@ impl<'a, 'o> Runner<'a, 'o> {
             }
             self.shared.arm(self.index, KICK_AGAIN);
             self.armed = None;
-            if self.shared.entering(self.index) {
-                self.cpu.flush();
-            }
-            let exit = self.cpu.run();
-            self.shared.left(self.index);
+            let exit = self.enter();
             if !matches!(exit, Exit::InterruptedBusy) {
                 return self.handle(exit);
             }
