@@ -1,15 +1,8 @@
 //! From the first instruction to the lab: where the builder's page table is, what memory is free,
 //! entries, events; then the library runs, then the power goes off.
-#![allow(
-    unsafe_code,
-    reason = "reads the start-info page; publishes the kernel once"
-)]
 
 use crate::machine::{self, Xen};
-use crate::{event, hypercall, panic, percpu, physmap, smp, trap};
-use core::cell::UnsafeCell;
-use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, Ordering};
+use crate::{event, hypercall, kernel, panic, percpu, physmap, smp, trap};
 use guest::Kernel;
 use hypercalls::memory::{MachphysMapping, XENMEM_MACHPHYS_MAPPING};
 use hypercalls::pte::{ENTRIES, PteFlags};
@@ -17,36 +10,6 @@ use hypercalls::start_info::StartInfo;
 use hypercalls::vcpu::VCPUOP_IS_UP;
 use hypercalls::vm_assist::{VMASST_CMD_ENABLE, VMASST_TYPE_WRITABLE_PAGETABLES};
 use hypercalls::{Nr, PAGE_SHIFT, Pfn, Pte, Vaddr};
-
-struct KernelCell {
-    ready: AtomicBool,
-    kernel: UnsafeCell<MaybeUninit<Kernel<Xen>>>,
-}
-
-// SAFETY: written once, before `ready` and before any other vCPU or interrupt; shared references
-// only from then on. The library keeps a vCPU's state to that vCPU and masks upcalls around it.
-unsafe impl Sync for KernelCell {}
-
-static KERNEL: KernelCell = KernelCell {
-    ready: AtomicBool::new(false),
-    kernel: UnsafeCell::new(MaybeUninit::uninit()),
-};
-
-/// The library's kernel.
-pub(crate) fn kernel() -> &'static Kernel<Xen> {
-    assert!(
-        KERNEL.ready.load(Ordering::Acquire),
-        "an interrupt before the kernel was ready"
-    );
-    // SAFETY: initialized before `ready` was set, never written again.
-    unsafe { (*KERNEL.kernel.get()).assume_init_ref() }
-}
-
-fn publish(kernel: Kernel<Xen>) {
-    // SAFETY: called once, on one vCPU, upcalls masked.
-    unsafe { (*KERNEL.kernel.get()).write(kernel) };
-    KERNEL.ready.store(true, Ordering::Release);
-}
 
 /// The first Rust code. `info` is what rsi pointed to.
 pub(crate) extern "C" fn boot(info: &'static StartInfo) -> ! {
@@ -57,14 +20,14 @@ pub(crate) extern "C" fn boot(info: &'static StartInfo) -> ! {
     let (root, free) = map_memory(info);
     event::bind(0);
     machine::attach_lab();
-    publish(Kernel::new(Xen {
+    kernel::publish(Kernel::new(Xen {
         root,
         free,
         cpus: count_cpus(),
     }));
     percpu::set_mask(false);
-    smp::bring_up(kernel().machine());
-    guest::lab::run(kernel(), command_line(info));
+    smp::bring_up(kernel::get().machine());
+    guest::lab::run(kernel::get(), command_line(info));
     panic::shutdown(hypercalls::sched::SHUTDOWN_POWEROFF)
 }
 

@@ -1,6 +1,6 @@
 //! Event channels: binding the two this kernel uses, and the upcall's loop over what waits.
 
-use crate::{boot, hypercall, percpu, smp};
+use crate::{hypercall, kernel, percpu, smp};
 use core::sync::atomic::{AtomicU32, Ordering};
 use hypercalls::Nr;
 use hypercalls::event::{
@@ -67,8 +67,8 @@ pub(crate) fn take_all() {
 fn take(port: u32) {
     let cpu = percpu::cpu();
     if port == TIMER[cpu].load(Ordering::Relaxed) {
-        boot::kernel().timer_interrupt();
+        kernel::get().timer_interrupt();
     } else if port == IPI[cpu].load(Ordering::Relaxed) && !smp::has_work(cpu) {
-        boot::kernel().ipi_interrupt();
+        kernel::get().ipi_interrupt();
     }
 }

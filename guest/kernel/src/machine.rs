@@ -4,7 +4,7 @@
     reason = "page-table entries and frames through the physmap; locked instructions"
 )]
 
-use crate::{boot, console, event, hypercall, percpu, physmap, smp, task, trap};
+use crate::{console, event, hypercall, kernel, percpu, physmap, smp, task, trap};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 use guest::machine::{Access, Fault, Machine, TaskId};
@@ -131,7 +131,7 @@ impl Machine for Xen {
     }
 
     fn switch_stacks(&self, prev: TaskId, next: TaskId) {
-        if boot::kernel().is_fresh(next) {
+        if kernel::get().is_fresh(next) {
             task::new_stack(next);
         }
         task::switch(prev, next);

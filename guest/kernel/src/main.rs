@@ -14,6 +14,8 @@ mod event;
 #[cfg(target_os = "none")]
 mod hypercall;
 #[cfg(target_os = "none")]
+mod kernel;
+#[cfg(target_os = "none")]
 mod machine;
 #[cfg(target_os = "none")]
 mod panic;

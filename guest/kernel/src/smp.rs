@@ -7,7 +7,7 @@
 
 use crate::machine::Xen;
 use crate::percpu::MAX_CPUS;
-use crate::{boot, event, hypercall, percpu, task, trap};
+use crate::{event, hypercall, kernel, percpu, task, trap};
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -80,7 +80,7 @@ extern "C" fn secondary(cpu: usize) -> ! {
         match WORK[cpu].load(Ordering::Acquire) {
             NONE => idle(cpu),
             task => {
-                boot::kernel().run_task(TaskId(task));
+                kernel::get().run_task(TaskId(task));
                 WORK[cpu].store(NONE, Ordering::Release);
             }
         }

@@ -2,7 +2,7 @@
 //! library's business.
 #![allow(unsafe_code, reason = "switches stacks")]
 
-use crate::{boot, percpu};
+use crate::{kernel, percpu};
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 use guest::machine::TaskId;
@@ -111,6 +111,6 @@ pub(crate) fn new_stack(task: TaskId) {
 
 extern "C" fn task_main(task: usize) -> ! {
     percpu::set_mask(false);
-    boot::kernel().task_main(TaskId(task));
+    kernel::get().task_main(TaskId(task));
     unreachable!("task {task} was resumed after its end");
 }

@@ -8,7 +8,7 @@
     reason = "entry points and the probe of one address are assembly"
 )]
 
-use crate::{boot, console, event, hypercall, percpu};
+use crate::{console, event, hypercall, kernel, percpu};
 use core::arch::global_asm;
 use guest::machine::{Access, Fault};
 use hypercalls::callback::{
@@ -172,7 +172,7 @@ global_asm!(
 
 extern "C" fn upcall(_frame: &mut Frame) {
     event::take_all();
-    boot::kernel().preempt_schedule_irq();
+    kernel::get().preempt_schedule_irq();
 }
 
 extern "C" fn failsafe(frame: &mut Frame) {
