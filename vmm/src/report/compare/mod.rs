@@ -4,10 +4,12 @@
 //! policy; or by workload alone where each report holds one policy and they differ, which is how
 //! one policy is held against another.
 
+mod cause;
 mod input;
 mod row;
 mod text;
 
+pub use cause::Cause;
 pub use input::{InputError, read};
 pub use row::{Change, Row, Side};
 pub use text::{csv, ktap, table};
@@ -57,6 +59,8 @@ pub struct Comparison {
     pub b: String,
     /// How much growth is allowed.
     pub tolerance_pct: f64,
+    /// What it comes from, a line a cause; empty where the counts do not tell.
+    pub causes: Vec<String>,
     /// Rows of both, worst first.
     pub rows: Vec<Row>,
     /// Rows of the first alone.
@@ -107,6 +111,7 @@ pub fn compare(
         a: a_name.to_owned(),
         b: b_name.to_owned(),
         tolerance_pct,
+        causes: cause::lines(&rows),
         rows,
         only_a: only(a, &in_b, across),
         only_b: only(b, &in_a, across),

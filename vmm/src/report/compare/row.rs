@@ -1,5 +1,6 @@
 //! One row of two reports: better, the same or worse, and how bad beside others.
 
+use super::Cause;
 use crate::report::{FinalState, ResultRow, Verdict};
 use serde::Serialize;
 use std::cmp::Ordering;
@@ -37,6 +38,8 @@ pub struct Side {
     pub traps: u64,
     /// Direct writes in the section.
     pub emulated_writes: u64,
+    /// The most updates one trap carried.
+    pub largest_batch: u64,
     /// Whether the tables were right.
     pub final_state: FinalState,
     /// The verdict.
@@ -52,6 +55,7 @@ impl Side {
             policy: row.policy.clone(),
             traps: row.traps,
             emulated_writes: row.emulated_writes,
+            largest_batch: row.batch_sizes.keys().copied().max().unwrap_or(0),
             final_state: row.final_state,
             verdict: row.verdict,
             counted: row.counted(),
@@ -116,15 +120,25 @@ impl Row {
         }
     }
 
-    /// Worst first: newly failing rows, then by how much the traps grew, then by how many.
+    /// What the growth comes from, if the batches tell.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        Cause::of(self)
+    }
+
+    /// Worst first: newly failing rows, then lost batching where both sides are sound, then by
+    /// how much the traps grew, then by how many.
     pub(super) fn worst_first(&self, other: &Row) -> Ordering {
         let fails = |r: &Row| r.b.is_bad() && !r.a.is_bad();
+        let sound = |r: &Row| r.a.verdict == Verdict::Pass && r.b.verdict == Verdict::Pass;
+        let lost = |r: &Row| sound(r) && r.cause() == Some(Cause::LostBatching);
         let growth = |r: &Row| r.b.traps.cast_signed() - r.a.traps.cast_signed();
         let writes =
             |r: &Row| r.b.emulated_writes.cast_signed() - r.a.emulated_writes.cast_signed();
         self.change
             .cmp(&other.change)
             .then(fails(other).cmp(&fails(self)))
+            .then(lost(other).cmp(&lost(self)))
             .then(other.factor().total_cmp(&self.factor()))
             .then(growth(other).cmp(&growth(self)))
             .then(writes(other).cmp(&writes(self)))

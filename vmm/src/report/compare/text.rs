@@ -1,6 +1,6 @@
 //! A comparison as table, CSV and KTAP.
 
-use super::{Change, Comparison, Row, Side};
+use super::{Cause, Change, Comparison, Row, Side};
 use crate::report::Verdict;
 use crate::report::grid::grid;
 use crate::report::{csv as lines, ktap as test};
@@ -20,11 +20,12 @@ pub fn table(c: &Comparison) -> String {
             factor(r),
             r.a.emulated_writes.to_string(),
             r.b.emulated_writes.to_string(),
-            r.change.name().to_owned(),
+            r.cause().map_or(r.change.name(), Cause::name).to_owned(),
         ]
     });
     let grid = grid(header.map(str::to_owned).to_vec(), rows.collect(), 2);
-    format!("A = {}\nB = {}\n\n{grid}\n{}", c.a, c.b, summary(c))
+    let causes: String = c.causes.iter().map(|line| format!("{line}\n")).collect();
+    format!("A = {}\nB = {}\n{causes}\n{grid}\n{}", c.a, c.b, summary(c))
 }
 
 fn factor(row: &Row) -> String {
