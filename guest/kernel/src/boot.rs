@@ -2,7 +2,7 @@
 //! entries, events; then the library runs, then the power goes off.
 
 use crate::machine::{self, Xen};
-use crate::{event, hypercall, kernel, panic, percpu, physmap, smp, trap};
+use crate::{bench, event, hypercall, kernel, panic, percpu, physmap, smp, trap};
 use guest::Kernel;
 use hypercalls::memory::{MachphysMapping, XENMEM_MACHPHYS_MAPPING};
 use hypercalls::pte::{ENTRIES, PteFlags};
@@ -27,7 +27,10 @@ pub(crate) extern "C" fn boot(info: &'static StartInfo) -> ! {
     }));
     percpu::set_mask(false);
     smp::bring_up(kernel::get().machine());
-    guest::lab::run(kernel::get(), command_line(info));
+    match command_line(info) {
+        bench::PLAN => bench::run(),
+        plan => guest::lab::run(kernel::get(), plan),
+    }
     panic::shutdown(hypercalls::sched::SHUTDOWN_POWEROFF)
 }
 

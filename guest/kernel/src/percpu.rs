@@ -76,10 +76,13 @@ pub(crate) fn is_pending() -> bool {
     info_byte(0).load(Ordering::Acquire) != 0
 }
 
-/// Sets the upcall mask; what it was.
+/// Sets the upcall mask; what it was. Plain accesses: only this vCPU writes the byte, and the
+/// hypervisor kicks a vCPU whose mask it saw set too late.
 pub(crate) fn set_mask(masked: bool) -> bool {
+    let mask = info_byte(1);
     compiler_fence(Ordering::SeqCst);
-    let before = info_byte(1).swap(u8::from(masked), Ordering::SeqCst) != 0;
+    let before = mask.load(Ordering::Relaxed) != 0;
+    mask.store(u8::from(masked), Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst);
     before
 }

@@ -2,6 +2,7 @@
 //! noisy host shifts both.
 
 mod process;
+mod queue;
 mod round_trip;
 
 use crate::config::{Backend, BenchConfig};
@@ -52,11 +53,13 @@ pub fn run(
     let mut host = Host::here();
     let mut measures = Vec::new();
     if config.backend == Backend::Kvm {
-        progress.start(4);
+        progress.start(5);
         let kvm = KvmHost::open()?;
         host.strategies = kvm.probe.strategies();
         progress.cell("hypercall", "round trip");
         measures.push(round_trip::measure(&kvm)?);
+        progress.cell("set_pte", "queued");
+        measures.extend(queue::measure(&kvm)?);
         progress.cell("exec", "first output");
         measures.push(process::first_output()?);
         progress.cell("memory", "beyond guest RAM");
