@@ -10,18 +10,21 @@ use crate::plan::Plan;
 use crate::region::tear_down;
 use crate::work::{Done, Stop, Work};
 use crate::workloads;
-use hypercalls::Nr;
 use hypercalls::lab::{Cause, CellResult, LAB_RESULT, Outcome, Text};
+use hypercalls::{Errno, Nr};
 use zerocopy::IntoBytes;
 
 /// Runs the plan on the command line: `workload=a,b policy=c,d ptes=N batch=linux|N ...`, by
-/// default all × all. Words that are none of the plan's keys are left to others.
+/// default all × all; or the probes of `probe=a,b`, by name or `all`. Words that are none of the plan's keys are left to others.
 pub fn run<M: Machine>(kernel: &Kernel<M>, plan: &str) {
     let os = kernel.os();
     let plan = match Plan::parse(plan) {
         Ok(plan) => plan,
         Err(bad) => return os.machine.log(format_args!("lab: {bad}")),
     };
+    if let Some(names) = plan.probes {
+        return crate::probe::run(os, names);
+    }
     for workload in plan.workloads() {
         for policy in plan.policies() {
             cell(
@@ -113,11 +116,17 @@ fn report(os: Os<'_>, workload: usize) {
     let (workload, policy) = (result.workload.as_str(), result.policy.as_str());
     let (outcome, bug) = (outcome_name(result.outcome), result.bug.as_str());
     os.machine.log(format_args!(
-        "lab: {workload} {policy}: {outcome} traps {traps} updates {} differing {} {bug}{}{}",
+        "lab: {workload} {policy}: {outcome} traps {traps} updates {} emulated {} differing {} {bug}{}{}",
         result.updates,
+        result.emulated_writes,
         result.differing + result.mistouched,
         result.detail.as_str(),
-        if rc < 0 { " (result refused)" } else { "" },
+        match rc {
+            0 => "",
+            // Another hypervisor, which keeps no results: this line is the only one.
+            _ if rc == Errno::ENOSYS.to_ret() => "",
+            _ => " (result refused)",
+        },
     ));
 }
 

@@ -23,6 +23,7 @@ mod mock;
 mod mutants;
 mod oracle;
 mod plan;
+mod probe;
 pub mod program;
 mod region;
 mod sched;
@@ -33,7 +34,7 @@ mod workloads;
 pub use config::Release;
 pub use kernel::{Kernel, TASKS as MAX_TASKS};
 pub use mmu::lazy::{Pauses, PolicyInfo};
-pub use mutants::mutants;
+pub use mutants::{Mutant, mutants};
 pub use workloads::WorkloadInfo;
 
 /// Every policy, in the order of the report's columns.

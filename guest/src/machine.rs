@@ -33,6 +33,11 @@ pub trait Machine {
     /// How many vCPUs there are.
     fn cpus(&self) -> usize;
 
+    /// Whether the hypervisor grants this domain what it grants the machine's first one only.
+    fn is_privileged(&self) -> bool {
+        false
+    }
+
     /// A hypercall whose arguments are all values. `cause` is published before the trap. The
     /// result as rax holds it: negative is an error number.
     fn call(&self, cause: Cause, nr: Nr, args: [u64; 5]) -> i64;

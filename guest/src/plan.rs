@@ -11,6 +11,8 @@ pub(crate) enum BadPlan<'a> {
     Workload(&'a str),
     /// No such policy.
     Policy(&'a str),
+    /// No such probe.
+    Probe(&'a str),
     /// A value the key does not take.
     Value(&'a str, &'a str),
 }
@@ -20,6 +22,7 @@ impl fmt::Display for BadPlan<'_> {
         match self {
             BadPlan::Workload(name) => write!(f, "no workload is called {name}"),
             BadPlan::Policy(name) => write!(f, "no policy is called {name}"),
+            BadPlan::Probe(name) => write!(f, "no probe is called {name}"),
             BadPlan::Value(key, value) => write!(f, "{key} cannot be {value}"),
         }
     }
@@ -29,6 +32,8 @@ impl fmt::Display for BadPlan<'_> {
 pub(crate) struct Plan<'a> {
     workloads: Option<&'a str>,
     policies: Option<&'a str>,
+    /// Probes to run instead of cells.
+    pub probes: Option<&'a str>,
     /// The axes all its cells share.
     pub config: Config,
 }
@@ -47,6 +52,7 @@ impl<'a> Plan<'a> {
         let mut plan = Plan {
             workloads: None,
             policies: None,
+            probes: None,
             config: Config::LINUX,
         };
         for word in line.split_ascii_whitespace() {
@@ -67,6 +73,11 @@ impl<'a> Plan<'a> {
             "policy" => {
                 known(value, policy).map_err(BadPlan::Policy)?;
                 self.policies = Some(value);
+            }
+            "probe" => {
+                let find = |name: &str| crate::probe::is_known(name).then_some(0);
+                known(value, find).map_err(BadPlan::Probe)?;
+                self.probes = Some(value);
             }
             "ptes" => self.config.ptes = value.parse().map_err(|_| bad)?,
             "batch" => self.config.args = batch(value).ok_or(bad)?,
@@ -175,6 +186,7 @@ mod tests {
             Plan::parse("policy=eager,x").err(),
             Some(BadPlan::Policy("x"))
         );
+        assert_eq!(Plan::parse("probe=all,x").err(), Some(BadPlan::Probe("x")));
         assert_eq!(
             Plan::parse("batch=0").err(),
             Some(BadPlan::Value("batch", "0"))

@@ -60,6 +60,8 @@ errnos! {
     ENOSYS = 38,
     /// The time is past.
     ETIME = 62,
+    /// The call goes on when it is executed again; the hypervisor's own, no guest sees it.
+    ERESTART = 85,
     /// Not supported here.
     EOPNOTSUPP = 95,
 }

@@ -27,6 +27,7 @@ pub mod trap;
 pub mod vcpu;
 pub mod version;
 pub mod vm_assist;
+pub mod xs_wire;
 
 pub use addr::{Maddr, Mfn, PAGE_SHIFT, PAGE_SIZE, Pfn, Vaddr};
 pub use errno::Errno;

@@ -54,7 +54,7 @@ pub struct SetSingleshotTimer {
     pub pad: u32,
 }
 
-/// -ETIME if the time is past, instead of an event at once.
+/// -ETIME if the time is past, instead of an event at once. Without effect in Xen 4.17.
 pub const VCPU_SSHOTTMR_FUTURE: u32 = 1;
 
 /// Argument of [`VCPUOP_REGISTER_VCPU_INFO`]: 16 bytes.

@@ -6,7 +6,7 @@ use crate::{bench, event, hypercall, kernel, panic, percpu, physmap, smp, trap};
 use guest::Kernel;
 use hypercalls::memory::{MachphysMapping, XENMEM_MACHPHYS_MAPPING};
 use hypercalls::pte::{ENTRIES, PteFlags};
-use hypercalls::start_info::StartInfo;
+use hypercalls::start_info::{SIF_PRIVILEGED, StartInfo};
 use hypercalls::vcpu::VCPUOP_IS_UP;
 use hypercalls::vm_assist::{VMASST_CMD_ENABLE, VMASST_TYPE_WRITABLE_PAGETABLES};
 use hypercalls::{Nr, PAGE_SHIFT, Pfn, Pte, Vaddr};
@@ -24,6 +24,7 @@ pub(crate) extern "C" fn boot(info: &'static StartInfo) -> ! {
         root,
         free,
         cpus: count_cpus(),
+        privileged: info.flags & SIF_PRIVILEGED != 0,
     }));
     percpu::set_mask(false);
     smp::bring_up(kernel::get().machine());
@@ -84,21 +85,23 @@ fn map_memory(info: &StartInfo) -> (hypercalls::Mfn, (Pfn, u64)) {
     ];
     let ret = hypercall::call(Nr::MemoryOp, args);
     assert!(ret == 0, "machphys_mapping: {ret}");
-    physmap::init_tables(info, m2p.v_start, m2p.max_mfn + 1);
     let first_table = Pfn((info.pt_base.0 - physmap::VIRT_BASE.0) >> PAGE_SHIFT);
     let tables = first_table..first_table.add(info.nr_pt_frames);
     // After the tables comes the builder's boot stack, then padding that is ours.
     let mut free = physmap::BootFrames {
         next: tables.end.add(1),
     };
-    let root = physmap::p2m(first_table);
     // One L4, L3 and L2; the rest are L1s, which map 2 MiB each from VIRT_BASE on.
     let mapped = Pfn((info.nr_pt_frames - 3) * ENTRIES as u64);
-    physmap::build(info, root, tables, &mut free);
+    let pages = physmap::reach(info.nr_pages, mapped.0.saturating_sub(free.next.0));
     assert!(
-        free.next <= mapped,
-        "too much memory: the boot mapping has no room for its tables"
+        pages >= mapped.0,
+        "{pages} of {} pages in reach, {mapped} in the boot mapping",
+        info.nr_pages
     );
+    physmap::init_tables(info, pages, m2p.v_start, m2p.max_mfn + 1);
+    let root = physmap::p2m(first_table);
+    physmap::build(pages, root, tables, &mut free);
     // The rest of the boot mapping stays unused: its frames have two writable mappings.
-    (root, (mapped, info.nr_pages.saturating_sub(mapped.0)))
+    (root, (mapped, pages - mapped.0))
 }

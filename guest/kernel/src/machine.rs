@@ -30,6 +30,8 @@ pub(crate) struct Xen {
     pub(crate) free: (Pfn, u64),
     /// vCPUs.
     pub(crate) cpus: usize,
+    /// The first domain of a real Xen.
+    pub(crate) privileged: bool,
 }
 
 /// Tells the hypervisor where the causes are. Any other one refuses; the guest counts by itself.
@@ -50,6 +52,10 @@ impl Machine for Xen {
 
     fn cpus(&self) -> usize {
         self.cpus
+    }
+
+    fn is_privileged(&self) -> bool {
+        self.privileged
     }
 
     fn call(&self, cause: Cause, nr: Nr, args: [u64; 5]) -> i64 {

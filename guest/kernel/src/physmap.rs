@@ -52,14 +52,14 @@ pub(crate) fn entry_va(at: Maddr) -> *mut u64 {
     va(m2p(at.mfn())).add(at.offset()).0 as *mut u64
 }
 
-/// The machine frame of `pfn`; the guest owns every pfn below [`StartInfo::nr_pages`].
+/// The machine frame of `pfn`, one of those in use.
 pub(crate) fn p2m(pfn: Pfn) -> Mfn {
     assert!(
         pfn.0 < PAGES.load(Ordering::Relaxed),
-        "pfn {pfn} is not ours"
+        "pfn {pfn} is not in use"
     );
     let list = P2M.load(Ordering::Relaxed) as *const u64;
-    // SAFETY: the builder mapped nr_pages entries there for good, and pfn is one of them.
+    // SAFETY: the builder mapped nr_pages entries there for good; those in use are among them.
     Mfn(unsafe { list.add(pfn.0 as usize).read_volatile() })
 }
 
@@ -74,10 +74,20 @@ pub(crate) fn m2p(mfn: Mfn) -> Pfn {
     Pfn(unsafe { table.add(mfn.0 as usize).read_volatile() })
 }
 
-/// Remembers where the two tables are.
-pub(crate) fn init_tables(info: &StartInfo, m2p_va: u64, m2p_entries: u64) {
+/// How many of `nr_pages` a physmap reaches whose tables fit `room` frames. A first domain is
+/// given all of the machine's memory; this kernel has no use for more than the boot mapping's
+/// padding has room for.
+pub(crate) fn reach(nr_pages: u64, room: u64) -> u64 {
+    // One frame is the L3; of the others every 513th, and the last, is an L2.
+    let tables = room.saturating_sub(1);
+    let l1s = tables - tables.div_ceil(ENTRIES as u64 + 1);
+    nr_pages.min(l1s * ENTRIES as u64)
+}
+
+/// Remembers where the two tables are, and that the first `pages` of the guest's are in use.
+pub(crate) fn init_tables(info: &StartInfo, pages: u64, m2p_va: u64, m2p_entries: u64) {
     P2M.store(info.mfn_list.0, Ordering::Relaxed);
-    PAGES.store(info.nr_pages, Ordering::Relaxed);
+    PAGES.store(pages, Ordering::Relaxed);
     M2P.store(m2p_va, Ordering::Relaxed);
     M2P_ENTRIES.store(m2p_entries, Ordering::Relaxed);
 }
@@ -106,15 +116,9 @@ impl BootFrames {
     }
 }
 
-/// Builds the physmap and links it to the L4. `tables` are the builder's page tables, which stay
+/// Builds the physmap of the first `pages` and links it to the L4. `tables` are the builder's page tables, which stay
 /// read-only as the new ones do. Ends with the first frame that is free.
-pub(crate) fn build(
-    info: &StartInfo,
-    root: Mfn,
-    tables: core::ops::Range<Pfn>,
-    free: &mut BootFrames,
-) {
-    let pages = info.nr_pages;
+pub(crate) fn build(pages: u64, root: Mfn, tables: core::ops::Range<Pfn>, free: &mut BootFrames) {
     let l1s = pages.div_ceil(ENTRIES as u64);
     let l2s = l1s.div_ceil(ENTRIES as u64);
     let first = free.next;

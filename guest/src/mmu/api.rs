@@ -6,7 +6,6 @@ use super::{Bug, Hint, Token};
 use crate::kernel::Os;
 use crate::machine::TaskId;
 use crate::mutants;
-use hypercalls::lab::Cause;
 
 impl Os<'_> {
     /// The policy in force.
@@ -84,12 +83,7 @@ impl Os<'_> {
     /// `arch_end_context_switch`: issues the switch's own batch, restores `next`'s mode.
     pub(crate) fn end_context_switch(self, next: TaskId) {
         if !self.keeps_queue() {
-            let left = self.cpu().queue.borrow().updates() > 0;
-            self.flush(if left {
-                Cause::ContextSwitch
-            } else {
-                Cause::Kernel
-            });
+            self.flush(self.switch_cause());
         }
         let done = self.lazy(next, |p, cx| p.switch_in(cx));
         self.core.verdict.note(done);

@@ -170,6 +170,21 @@ impl Os<'_> {
         self.machine.irq_restore(masked);
     }
 
+    /// Makes a forked task one that has begun, for [`Os::become_task`].
+    pub(crate) fn begin(self, task: TaskId) {
+        self.task(task).state.set(TaskState::Ready);
+    }
+
+    /// The switch to a task that has begun, on this very stack: a machine whose stacks nest
+    /// returns at once.
+    pub(crate) fn become_task(self, next: TaskId) {
+        let masked = self.machine.irq_save();
+        if next != self.current() {
+            self.context_switch(self.current(), next);
+        }
+        self.machine.irq_restore(masked);
+    }
+
     /// Takes the current task off this CPU without making it runnable anywhere; returns once it
     /// runs again. `false` if the machine nests stacks and so came straight back.
     pub(crate) fn leave_cpu(self) -> bool {

@@ -50,7 +50,10 @@ impl Os<'_> {
     /// Operations of the switch itself: one entry of the batch, or one hypercall.
     fn cpu_lazy(self, ops: &[MmuextOp]) {
         if self.config().cpu_lazy && !self.keeps_queue() {
-            return self.enqueue(Cause::Kernel, |q, config| q.mmuext(config, ops, false));
+            // If the section's updates have to make room, that flush is theirs.
+            return self.enqueue(self.switch_cause(), |q, config| {
+                q.mmuext(config, ops, false)
+            });
         }
         let args = [0, ops.len() as u64, 0, u64::from(DOMID_SELF), 0];
         let mut block = [0; 2 * size_of::<MmuextOp>()];
@@ -59,6 +62,15 @@ impl Os<'_> {
         self.core.meter.call(Cause::Kernel, 0);
         self.machine
             .call_with(Cause::Kernel, Nr::MmuextOp, args, 0, &mut block[..bytes]);
+    }
+
+    /// Why the switch flushes: for updates that the outgoing task left, or for itself.
+    pub(crate) fn switch_cause(self) -> Cause {
+        if self.cpu().queue.borrow().updates() > 0 {
+            Cause::ContextSwitch
+        } else {
+            Cause::Kernel
+        }
     }
 
     /// The mutants whose switch leaves this CPU's queue as it is, at both of its ends.

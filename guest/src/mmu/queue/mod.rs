@@ -116,9 +116,10 @@ impl Queue {
         self.end += bytes.len();
     }
 
-    /// A new entry, if there is one left and space for its arguments.
+    /// A new entry, if there is one left and space for its arguments. An empty buffer takes any:
+    /// with a batch of 1, a TLB flush alone is over the limit.
     fn entry(&mut self, config: &Config, nr: Nr, bytes: usize) -> Option<&mut MulticallEntry> {
-        if self.used == MC_BATCH || (bytes > 0 && !self.fits(config, bytes)) {
+        if self.used == MC_BATCH || (self.used > 0 && bytes > 0 && !self.fits(config, bytes)) {
             return None;
         }
         if bytes > 0 {
