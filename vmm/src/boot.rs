@@ -1,9 +1,11 @@
 //! `xenlet boot`: a PV kernel, its console on stdin and stdout, and what it did.
 
-use crate::config::BootConfig;
+use crate::config::{BootConfig, Initrd};
 use crate::domain::{Domain, DomainConfig, Program};
 use crate::exit::Exit;
 use crate::image::{Image, ImageError};
+use crate::images::{Cache, CacheError};
+use crate::initramfs::{self, InitramfsError};
 use crate::kvm::{Ending, Host as KvmHost, HostError, Options, StartError};
 use crate::report::Host;
 use crate::report::boot::{BootReport, Ended};
@@ -35,6 +37,12 @@ pub enum BootError {
         #[source]
         source: ImageError,
     },
+    /// There is no initramfs.
+    #[error(transparent)]
+    Initramfs(#[from] InitramfsError),
+    /// There is no place for one.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The guest cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -49,6 +57,7 @@ impl BootError {
     pub fn exit(&self) -> Exit {
         match self {
             BootError::Read { .. } | BootError::Image { .. } => Exit::Usage,
+            BootError::Initramfs(_) | BootError::Cache(_) => Exit::Usage,
             BootError::Start(StartError::Build(_)) => Exit::Usage,
             BootError::Start(_) | BootError::Host(_) => Exit::Host,
         }
@@ -64,7 +73,7 @@ pub fn run(config: &BootConfig) -> Result<BootReport, BootError> {
         path: config.kernel.clone(),
         source,
     })?;
-    let initrd = config.initrd.as_deref().map(read).transpose()?;
+    let initrd = initrd(config)?;
     let kvm = KvmHost::open()?;
     let domain = DomainConfig {
         mem_mib: config.mem_mib,
@@ -90,6 +99,17 @@ pub fn run(config: &BootConfig) -> Result<BootReport, BootError> {
     report.detail = detail;
     report.counters = counters(&outcome.domain);
     Ok(report)
+}
+
+fn initrd(config: &BootConfig) -> Result<Option<Vec<u8>>, BootError> {
+    Ok(match &config.initrd {
+        Initrd::None => None,
+        Initrd::File(path) => Some(read(path)?),
+        Initrd::BuiltIn => {
+            let image = config.image.as_deref().unwrap_or("NAME");
+            Some(initramfs::build(&Cache::of_user()?, image)?)
+        }
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, BootError> {

@@ -15,8 +15,12 @@ pub const PTES: RangeInclusive<u32> = 1..=8192;
 pub const BATCH: RangeInclusive<u32> = 1..=512;
 /// vCPUs a guest may have.
 pub const CPUS: RangeInclusive<u32> = 1..=4;
+/// vCPUs a booted guest may have.
+pub const BOOT_CPUS: RangeInclusive<u32> = 1..=32;
 /// Guest memory.
 pub const MEM_MIB: RangeInclusive<u64> = 4..=65536;
+/// Memory of a booted guest that was not given any.
+pub const BOOT_MEM_MIB: u64 = 512;
 /// Seconds the lab's guest may take before it is given up.
 pub const LAB_TIME_LIMIT_S: u64 = 300;
 
@@ -110,6 +114,9 @@ pub struct LabConfig {
     pub time_limit_s: u64,
     /// The guest's console goes to stderr.
     pub verbose: bool,
+    /// The guest's deliberate fault.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<String>,
 }
 
 impl LabConfig {
@@ -123,14 +130,32 @@ impl LabConfig {
     /// The guest's command line.
     #[must_use]
     pub fn plan(&self) -> String {
-        format!(
+        let plan = format!(
             "workload={} policy={} ptes={} batch={}",
             self.workloads.join(","),
             self.policies.join(","),
             self.ptes,
             self.batch
-        )
+        );
+        #[cfg(feature = "mutants")]
+        if let Some(mutant) = &self.mutant {
+            return format!("{plan} mutant={mutant}");
+        }
+        plan
     }
+}
+
+/// What a booted kernel is given as its initrd.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initrd {
+    /// None.
+    #[default]
+    None,
+    /// A file's bytes.
+    File(PathBuf),
+    /// The built-in initramfs.
+    BuiltIn,
 }
 
 /// `xenlet boot`.
@@ -139,8 +164,10 @@ impl LabConfig {
 pub struct BootConfig {
     /// The kernel's file.
     pub kernel: PathBuf,
-    /// The initrd's file.
-    pub initrd: Option<PathBuf>,
+    /// The image it is, if it was named and not given as a file.
+    pub image: Option<String>,
+    /// Its initrd.
+    pub initrd: Initrd,
     /// The kernel's command line.
     pub cmdline: String,
     /// The guest's memory.
@@ -194,6 +221,8 @@ mod tests {
             kernel: None,
             time_limit_s: 1,
             verbose: false,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         };
         assert_eq!(
             config.plan(),

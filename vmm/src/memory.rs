@@ -5,9 +5,11 @@
 //! read here stays true: copy once, validate the copy. Eight-byte accesses are atomic.
 
 use hypercalls::{Maddr, Mfn, PAGE_SIZE};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
-use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileMemory};
+use vm_memory::mmap::FromRangesError;
+use vm_memory::{GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion, VolatileMemory};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// An address that is not this machine's memory, or not aligned as the access needs.
@@ -21,13 +23,15 @@ pub struct BadMaddr(pub Maddr);
 pub struct MemoryError {
     frames: u64,
     #[source]
-    source: vm_memory::mmap::FromRangesError,
+    source: FromRangesError,
 }
 
 /// All frames of the machine, from [`Mfn`] 0. A clone shares the mapping.
 #[derive(Clone, Debug)]
 pub struct Memory {
     inner: GuestMemoryMmap,
+    /// The only region of it, at address 0: what every access goes to without a search.
+    region: Arc<MmapRegion>,
     frames: u64,
 }
 
@@ -37,10 +41,17 @@ impl Memory {
     /// # Errors
     /// If the host refuses the mapping.
     pub fn new(frames: u64) -> Result<Self, MemoryError> {
+        Memory::map(frames).map_err(|source| MemoryError { frames, source })
+    }
+
+    fn map(frames: u64) -> Result<Self, FromRangesError> {
         let bytes = (frames * PAGE_SIZE) as usize;
-        GuestMemoryMmap::from_ranges(&[(GuestAddress(0), bytes)])
-            .map(|inner| Memory { inner, frames })
-            .map_err(|source| MemoryError { frames, source })
+        let region = GuestRegionMmap::from_range(GuestAddress(0), bytes, None)?;
+        Ok(Memory {
+            region: region.get_mmap(),
+            inner: GuestMemoryMmap::from_regions(vec![region])?,
+            frames,
+        })
     }
 
     /// How many frames there are.
@@ -66,19 +77,19 @@ impl Memory {
     /// # Errors
     /// If any byte is outside memory.
     pub fn read(&self, at: Maddr, into: &mut [u8]) -> Result<(), BadMaddr> {
-        self.inner
-            .read_slice(into, GuestAddress(at.0))
-            .map_err(|_| BadMaddr(at))
+        let bytes = self.region.get_slice(at.0 as usize, into.len());
+        bytes.map_err(|_| BadMaddr(at))?.copy_to(into);
+        Ok(())
     }
 
     /// Copies bytes into memory.
     ///
     /// # Errors
-    /// If any byte is outside memory; bytes before it may have been written.
+    /// If any byte is outside memory; nothing is written then.
     pub fn write(&self, at: Maddr, from: &[u8]) -> Result<(), BadMaddr> {
-        self.inner
-            .write_slice(from, GuestAddress(at.0))
-            .map_err(|_| BadMaddr(at))
+        let bytes = self.region.get_slice(at.0 as usize, from.len());
+        bytes.map_err(|_| BadMaddr(at))?.copy_from(from);
+        Ok(())
     }
 
     /// Copies one value out.
@@ -107,6 +118,7 @@ impl Memory {
     ///
     /// # Errors
     /// If they are outside memory or not 8-byte aligned.
+    #[inline]
     pub fn read_u64(&self, at: Maddr) -> Result<u64, BadMaddr> {
         self.with_atomic(at, |cell| cell.load(Ordering::Acquire))
     }
@@ -115,6 +127,7 @@ impl Memory {
     ///
     /// # Errors
     /// If they are outside memory or not 8-byte aligned.
+    #[inline]
     pub fn write_u64(&self, at: Maddr, value: u64) -> Result<(), BadMaddr> {
         self.with_atomic(at, |cell| cell.store(value, Ordering::Release))
     }
@@ -134,15 +147,10 @@ impl Memory {
         })
     }
 
+    #[inline]
     fn with_atomic<R>(&self, at: Maddr, op: impl FnOnce(&AtomicU64) -> R) -> Result<R, BadMaddr> {
-        let slice = self
-            .inner
-            .get_slice(GuestAddress(at.0), size_of::<u64>())
-            .map_err(|_| BadMaddr(at))?;
-        slice
-            .get_atomic_ref::<AtomicU64>(0)
-            .map(op)
-            .map_err(|_| BadMaddr(at))
+        let cell = self.region.get_atomic_ref::<AtomicU64>(at.0 as usize);
+        cell.map(op).map_err(|_| BadMaddr(at))
     }
 }
 

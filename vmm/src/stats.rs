@@ -42,6 +42,16 @@ counters! {
 /// Hypercalls remembered a vCPU.
 pub const RECENT: usize = 16;
 
+/// Batch sizes up to the largest that can be asked for are told apart; larger ones count as the
+/// power of two below. A guest claims any size it likes: it must not choose how many are kept.
+#[must_use]
+pub(crate) fn size_class(updates: u64) -> u64 {
+    match updates {
+        0..=512 => updates,
+        larger => 1 << larger.ilog2(),
+    }
+}
+
 /// One hypercall as the dump shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recent {
@@ -115,8 +125,9 @@ impl Stats {
     /// A trap that carried `updates` page-table updates is over.
     pub fn batch(&mut self, updates: u64) {
         if updates != 0 {
-            self.counters.pte_updates += updates;
-            *self.batch_sizes.entry(updates).or_default() += 1;
+            let all = &mut self.counters.pte_updates;
+            *all = all.saturating_add(updates);
+            *self.batch_sizes.entry(size_class(updates)).or_default() += 1;
         }
     }
 
@@ -152,6 +163,18 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guest_cannot_choose_how_many_sizes_are_kept() {
+        let mut stats = Stats::new(1);
+        for updates in (0..100_000).chain([u64::MAX, u64::MAX]) {
+            stats.batch(updates);
+        }
+        assert_eq!(stats.counters.pte_updates, u64::MAX);
+        assert_eq!(stats.batch_sizes[&511], 1);
+        assert_eq!(stats.batch_sizes[&1024], 1024);
+        assert!(stats.batch_sizes.len() < 600);
+    }
 
     #[test]
     fn the_ring_keeps_the_last_sixteen() {

@@ -1,10 +1,10 @@
 //! The words of the command line. Ranges and names are checked here, before anything runs.
 
-use super::help::{BOOT_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, LAB_EXAMPLES};
+use super::help::{BOOT_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, IMAGES_EXAMPLES, LAB_EXAMPLES};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use xenlet::config::{BATCH, Backend, Batch, CPUS, LAB_TIME_LIMIT_S, MEM_MIB, PTES};
+use xenlet::config::{BATCH, BOOT_CPUS, Backend, Batch, CPUS, LAB_TIME_LIMIT_S, MEM_MIB, PTES};
 use xenlet::report::Format;
 
 /// Runs Xen PV guests on any Linux/KVM host and counts every hypercall trap.
@@ -69,11 +69,18 @@ pub(super) enum Command {
     /// Boot a Xen PV guest
     #[command(after_help = BOOT_EXAMPLES)]
     Boot(BootArgs),
+    /// List or fetch third-party guests
+    #[command(subcommand, after_help = IMAGES_EXAMPLES)]
+    Images(ImagesCommand),
     /// Say what changed between two lab reports, worst first
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
     /// Measure this host's floors and our costs, side by side
     Bench(BenchArgs),
+    /// List the deliberate faults of the guest
+    #[cfg(feature = "mutants")]
+    #[command(hide = true)]
+    Mutants,
 }
 
 impl Default for Command {
@@ -109,6 +116,10 @@ pub(super) struct LabArgs {
     /// Give up after this many seconds
     #[arg(long, value_name = "S", default_value_t = LAB_TIME_LIMIT_S, value_parser = seconds())]
     pub(super) time_limit: u64,
+    /// A deliberate fault of the guest
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_name = "M", hide = true)]
+    pub(super) mutant: Option<String>,
 }
 
 impl Default for LabArgs {
@@ -122,27 +133,49 @@ impl Default for LabArgs {
             backend: BackendArg::Kvm,
             kernel: None,
             time_limit: LAB_TIME_LIMIT_S,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
+}
+
+/// `images`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ImagesCommand {
+    /// List them, and which are here
+    List,
+    /// Fetch one's kernel from Debian, with this machine's own apt
+    Fetch(FetchArgs),
+}
+
+/// `images fetch`.
+#[derive(Debug, Args)]
+pub(super) struct FetchArgs {
+    /// Its name; repeatable
+    #[arg(value_name = "NAME", required = true)]
+    pub(super) names: Vec<String>,
 }
 
 /// `boot`.
 #[derive(Debug, Args)]
 pub(super) struct BootArgs {
     /// The kernel
-    #[arg(long, value_name = "F")]
-    pub(super) kernel: PathBuf,
-    /// Its initrd
+    #[arg(long, value_name = "F", required_unless_present = "image")]
+    pub(super) kernel: Option<PathBuf>,
+    /// Instead of a kernel: an image that was fetched (`xenlet images list`)
+    #[arg(long, value_name = "NAME", conflicts_with = "kernel")]
+    pub(super) image: Option<String>,
+    /// Its initrd [default: the image's]
     #[arg(long, value_name = "F")]
     pub(super) initrd: Option<PathBuf>,
-    /// Its command line
-    #[arg(long, value_name = "S", default_value = "")]
-    pub(super) cmdline: String,
-    /// Its memory
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = mem_mib())]
-    pub(super) mem_mib: u64,
-    /// vCPUs, 1 to 4
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = cpus())]
+    /// Its command line [default: the image's]
+    #[arg(long, value_name = "S")]
+    pub(super) cmdline: Option<String>,
+    /// Its memory in MiB [default: the image's, or 512]
+    #[arg(long, value_name = "N", value_parser = mem_mib())]
+    pub(super) mem_mib: Option<u64>,
+    /// vCPUs, 1 to 32
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = boot_cpus())]
     pub(super) cpus: u32,
     /// Give up after this many seconds
     #[arg(long, value_name = "S", value_parser = seconds())]
@@ -199,6 +232,10 @@ fn ptes() -> RangedU64ValueParser<u32> {
 
 fn cpus() -> RangedU64ValueParser<u32> {
     RangedU64ValueParser::new().range(u64::from(*CPUS.start())..=u64::from(*CPUS.end()))
+}
+
+fn boot_cpus() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(u64::from(*BOOT_CPUS.start())..=u64::from(*BOOT_CPUS.end()))
 }
 
 fn mem_mib() -> RangedU64ValueParser<u64> {

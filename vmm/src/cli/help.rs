@@ -28,11 +28,23 @@ kernel release its policy stands for; a difference, or a wrong page table, is ex
 /// Below `boot --help`.
 pub(super) const BOOT_EXAMPLES: &str = "\
 Examples:
+  xenlet boot --image debian-7.2 --cpus 2
   xenlet boot --kernel vmlinux --cmdline 'console=hvc0' --mem-mib 256
   xenlet boot --kernel vmlinux --initrd initrd --time-limit 60 --stats boot.json
 
 The console is stdin and stdout, raw on a terminal: Ctrl-A x quits. The kernel is a 64-bit ELF file
-with Xen PV notes, or a bzImage that holds one uncompressed.";
+with Xen PV notes, or a bzImage that holds one.";
+
+/// Below `images --help`.
+pub(super) const IMAGES_EXAMPLES: &str = "\
+Examples:
+  xenlet images list
+  xenlet images fetch debian-7.2
+  xenlet boot --image debian-7.2
+
+Packages come from the mirrors this machine's apt is configured for, whatever suite they are in;
+apt checks their signatures and hashes. Nothing is installed, no rights are needed. What is fetched
+is kept in $XDG_CACHE_HOME/xenlet/images, or ~/.cache/xenlet/images.";
 
 /// Below `compare --help`.
 pub(super) const COMPARE_EXAMPLES: &str = "\

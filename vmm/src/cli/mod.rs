@@ -43,7 +43,10 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::List => commands::list(&output),
         Command::Doctor => commands::doctor(&output),
         Command::Boot(args) => commands::boot(args, &output, verbose),
+        Command::Images(command) => commands::images(command, &output),
         Command::Compare(args) => commands::compare(&args, &output),
         Command::Bench(args) => commands::bench(args, &output, verbose),
+        #[cfg(feature = "mutants")]
+        Command::Mutants => commands::mutants(&output),
     }
 }

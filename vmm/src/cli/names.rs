@@ -29,6 +29,16 @@ pub(super) fn policies() -> Vec<Named> {
     guest::policies().iter().map(named).collect()
 }
 
+/// Every deliberate fault of the guest.
+#[cfg(feature = "mutants")]
+pub(super) fn mutants() -> Vec<Named> {
+    let named = |m: &guest::Mutant| Named {
+        name: m.name,
+        models: m.bug,
+    };
+    guest::mutants().iter().map(named).collect()
+}
+
 /// A name that nothing has.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error(

@@ -31,6 +31,7 @@ const IRET_BELOW_RIP: u64 = 32;
 
 impl Direct<'_> {
     pub(super) fn bind_events(&self) {
+        let cpu = self.cpu.get();
         let address = self.domain.borrow().layout.virt_base.0;
         let (kind, flags) = (CALLBACKTYPE_EVENT, CALLBACKF_MASK_EVENTS);
         let mut entry = CallbackRegister {
@@ -42,20 +43,23 @@ impl Direct<'_> {
         self.op(Nr::CallbackOp, CALLBACKOP_REGISTER, &mut entry);
         let mut timer = BindVirq {
             virq: VIRQ_TIMER,
-            vcpu: 0,
+            vcpu: cpu as u32,
             port: 0,
         };
         self.op(Nr::EventChannelOp, EVTCHNOP_BIND_VIRQ, &mut timer);
-        let mut ipi = BindIpi { vcpu: 0, port: 0 };
+        let mut ipi = BindIpi {
+            vcpu: cpu as u32,
+            port: 0,
+        };
         self.op(Nr::EventChannelOp, EVTCHNOP_BIND_IPI, &mut ipi);
-        self.ports.set(Ports {
+        self.ports[cpu].set(Ports {
             timer: timer.port,
             ipi: ipi.port,
         });
         for port in [timer.port, ipi.port] {
             self.op(Nr::EventChannelOp, EVTCHNOP_UNMASK, &mut PortArg { port });
         }
-        self.domain.borrow_mut().mask_upcalls(0, false);
+        self.domain.borrow_mut().mask_upcalls(cpu, false);
     }
 
     fn op<T: IntoBytes + FromBytes + Immutable>(&self, nr: Nr, cmd: u32, arg: &mut T) {
@@ -69,7 +73,7 @@ impl Direct<'_> {
             Nr::EventChannelOp,
             EVTCHNOP_SEND,
             &mut PortArg {
-                port: self.ports.get().ipi,
+                port: self.ports[self.cpu.get()].get().ipi,
             },
         );
     }
@@ -92,7 +96,7 @@ impl Direct<'_> {
         let Some(kernel) = self.kernel.upgrade() else {
             return;
         };
-        let ports = self.ports.get();
+        let ports = self.ports[self.cpu.get()].get();
         for port in self.take_ports(cpu) {
             if port == ports.timer {
                 kernel.timer_interrupt();

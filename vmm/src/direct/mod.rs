@@ -6,6 +6,7 @@
 //! missing is the CPU: loads and stores are translated by the page walk, and there is no TLB.
 
 mod access;
+mod cpus;
 mod events;
 
 use crate::domain::{
@@ -14,6 +15,7 @@ use crate::domain::{
 use crate::hypercall;
 use guest::Kernel;
 use guest::machine::{Access, Fault, Machine, TaskId};
+use guest::program::{self, Op, Trace};
 use hypercalls::lab::{Cause, LAB_ATTACH};
 use hypercalls::mmu::{MMUEXT_INVLPG_LOCAL, MmuextOp};
 use hypercalls::multicall::MulticallEntry;
@@ -34,10 +36,16 @@ pub enum DirectError {
     /// The domain ended before the lab did.
     #[error("the domain ended early: {0}")]
     Ended(String),
+    /// A program's axes.
+    #[error("no machine for a program under {0:?}")]
+    Plan(String),
 }
 
 /// Pages for a hypercall's arguments: a queue's largest batch.
 const BLOCK_PAGES: u64 = 8;
+
+/// vCPUs there are at most.
+const CPUS: usize = *crate::config::CPUS.end() as usize;
 
 /// Pages of the domain's own that carry arguments, by use.
 struct Scratch {
@@ -52,13 +60,67 @@ pub struct Direct<'a> {
     domain: RefCell<Domain>,
     regs: RefCell<Regs>,
     scratch: Scratch,
-    ports: Cell<events::Ports>,
+    ports: [Cell<events::Ports>; CPUS],
     cpu: Cell<usize>,
     ended: RefCell<Option<String>>,
     console: RefCell<&'a mut dyn Write>,
 }
 
-/// Runs `plan` and returns the cells, counted by the dispatch.
+/// A kernel on its machine, booted: runs plans and programs, one after the other.
+pub struct Session<'a> {
+    kernel: Rc<Kernel<Direct<'a>>>,
+}
+
+impl<'a> Session<'a> {
+    /// Boots. The guest's console goes to `console`.
+    ///
+    /// # Errors
+    /// If the domain cannot be built or ends early.
+    pub fn new(
+        config: &DomainConfig,
+        console: &'a mut dyn Write,
+    ) -> Result<Session<'a>, DirectError> {
+        let host = HostLayout::bare(config.mem_mib);
+        let (domain, regs) = crate::domain::build(&Program::none(), config, &host)?;
+        let console = RefCell::new(console);
+        let kernel = Rc::new_cyclic(|weak| {
+            Kernel::new(Direct::new(Weak::clone(weak), domain, regs, console))
+        });
+        kernel.machine().boot();
+        let session = Session { kernel };
+        session.alive().map(|()| session)
+    }
+
+    /// Runs `plan` and returns the cells, counted by the dispatch.
+    ///
+    /// # Errors
+    /// If the domain ends early.
+    pub fn lab(&self, plan: &str) -> Result<Vec<CellReport>, DirectError> {
+        guest::lab::run(&*self.kernel, plan);
+        self.alive()?;
+        let mut domain = self.kernel.machine().domain.borrow_mut();
+        Ok(std::mem::take(&mut domain.lab.cells))
+    }
+
+    /// Runs a program under the axes of `plan`; see [`program::run`].
+    ///
+    /// # Errors
+    /// If the domain ends early, or the plan is wrong.
+    pub fn program(&self, plan: &str, ops: &[Op]) -> Result<Trace, DirectError> {
+        let trace = program::run(&*self.kernel, plan, ops);
+        self.alive()?;
+        trace.ok_or_else(|| DirectError::Plan(plan.to_owned()))
+    }
+
+    fn alive(&self) -> Result<(), DirectError> {
+        match self.kernel.machine().ended.borrow().clone() {
+            Some(why) => Err(DirectError::Ended(why)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs `plan` on a new machine and returns the cells.
 ///
 /// # Errors
 /// If the domain cannot be built or ends early.
@@ -67,24 +129,7 @@ pub fn run(
     config: &DomainConfig,
     console: &mut dyn Write,
 ) -> Result<Vec<CellReport>, DirectError> {
-    let host = HostLayout::bare(config.mem_mib);
-    let (domain, regs) = crate::domain::build(&Program::none(), config, &host)?;
-    let kernel = Rc::new_cyclic(|weak| {
-        Kernel::new(Direct::new(
-            Weak::clone(weak),
-            domain,
-            regs,
-            RefCell::new(console),
-        ))
-    });
-    kernel.machine().boot();
-    guest::lab::run(&*kernel, plan);
-    let machine = kernel.machine();
-    if let Some(why) = machine.ended.borrow_mut().take() {
-        return Err(DirectError::Ended(why));
-    }
-    let cells = std::mem::take(&mut machine.domain.borrow_mut().lab.cells);
-    Ok(cells)
+    Session::new(config, console)?.lab(plan)
 }
 
 impl<'a> Direct<'a> {
@@ -105,7 +150,7 @@ impl<'a> Direct<'a> {
             },
             domain: RefCell::new(domain),
             regs: RefCell::new(regs),
-            ports: Cell::default(),
+            ports: Default::default(),
             cpu: Cell::new(0),
             ended: RefCell::new(None),
             console,
@@ -115,6 +160,7 @@ impl<'a> Direct<'a> {
     /// What the real kernel does before the lab: entry point, event channels, the lab's page.
     fn boot(&self) {
         self.bind_events();
+        (1..self.cpus()).for_each(|cpu| self.bring_up(cpu));
         let page = self.scratch.causes.0;
         self.trap(Nr::Lab, [u64::from(LAB_ATTACH), page, 0, 0, 0]);
     }

@@ -8,15 +8,21 @@ use super::host::{DomainConfig, HostLayout, MAX_CPUS};
 use super::layout::{Layout, LayoutError, Needs};
 use super::load::{self, Ports};
 use super::program::{PAGES_PER_MIB, Program};
-use super::{Binding, Clock, Console, Domain, Events, Lab, Regs, State, Vcpu, tables};
+use super::services::Channel;
+use super::{Binding, Clock, Console, Domain, Events, Lab, Regs, Services, State, Vcpu, tables};
 use crate::memory::{BadMaddr, Memory};
 use crate::mm::{Mm, Refusal};
 use crate::stats::Stats;
 use crate::trap::Cpuid;
 use hypercalls::shared_info::{EVTCHN_MASK_OFFSET, LEGACY_MAX_VCPUS, VcpuInfo};
 use hypercalls::start_info::MAX_GUEST_CMDLINE;
-use hypercalls::{Level, Maddr, Mfn, PAGE_SIZE};
+use hypercalls::{Level, Maddr, Mfn, PAGE_SIZE, Pfn};
 use std::mem::offset_of;
+use std::ops::Range;
+
+/// The I/O registers of AMD's chipsets (FED8_0000 to FED8_1FFF), which kernels from 7.0 on map and
+/// read unasked on AMD's CPUs: nothing is there, and reads give all ones.
+const AMD_MMIO: Range<Mfn> = Mfn(0xf_ed80)..Mfn(0xf_ed82);
 
 /// Builds a domain; it and what vCPU 0 starts with.
 ///
@@ -46,7 +52,16 @@ pub fn build(
     let info = load::start_info(config, &layout, nr_pages, first, shared_info, ports);
     memory.write_obj(first.add(layout.start_info.0).maddr(), &info)?;
 
-    let mm = count(&memory, host, config.cpus, root, shared_info)?;
+    let mut mm = count(&memory, host, config.cpus, root, shared_info)?;
+    let channel = |pfn: Pfn, port| Channel {
+        frame: first.add(pfn.0),
+        port,
+    };
+    let console = channel(layout.console, ports.console);
+    let store = channel(layout.store, ports.store);
+    for frame in [console.frame, store.frame] {
+        mm.get_writable(frame)?;
+    }
     let regs = Regs {
         rsi: layout.va(layout.start_info).0,
         ..Regs::kernel(program.entry.0, layout.va(layout.boot_stack).0 + PAGE_SIZE)
@@ -57,6 +72,7 @@ pub fn build(
         vcpus: vcpus(config.cpus, shared_info),
         events,
         console: Console::default(),
+        services: Services::new(console, store, config.cpus, config.mem_mib),
         clock: Clock::new(host.tsc_khz),
         stats: Stats::new(config.cpus),
         lab: Lab::default(),
@@ -164,6 +180,9 @@ fn count(
     let mut mm = Mm::new(memory.frames(), guest, host.hv_l4_entry, host.m2p);
     mm.set_vcpus(u64::MAX >> (64 - cpus));
     mm.share(shared_info.mfn())?;
+    if memory.frames() <= AMD_MMIO.start.0 {
+        mm.permit_io(AMD_MMIO);
+    }
     mm.pin(memory, Level::L4, root)?;
     mm.new_baseptr(memory, None, root)?;
     // Nothing has run: no CPU has seen the tables, nothing is to be flushed.

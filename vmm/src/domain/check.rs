@@ -16,17 +16,20 @@ impl Domain {
         let bases = given.flat_map(|v| [Some(v.kernel_base), v.user_base]);
         let moved = self.vcpus.iter().filter(|v| v.info_registered);
         let writable = moved.map(|v| v.info.mfn());
+        let rings = self.services.frames();
+        let shared = rings.into_iter().chain([self.shared_info.mfn()]);
         let descriptors = self.vcpus.iter().flat_map(|v| v.gdt.frames.iter().copied());
         Roots {
             pins: pinned.filter_map(level).collect(),
             bases: bases.flatten().collect(),
+            held: self.mm.kept().collect(),
             descriptors: descriptors.collect(),
-            writable: writable.chain([self.shared_info.mfn()]).collect(),
+            writable: writable.chain(shared).collect(),
         }
     }
 
     /// Every reference that is not as an independent count finds it, and every entry that must
-    /// not be.
+    /// not be. Of use only while no tree is under way (`mm.settle`).
     #[must_use]
     pub fn recount(&self) -> Vec<Difference> {
         recount(&self.memory, &self.mm, &self.roots())

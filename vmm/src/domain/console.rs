@@ -1,4 +1,4 @@
-//! The emergency console (`console_io`): bytes out, bytes in.
+//! The console, whichever way the guest uses it (`console_io`, the ring): bytes out, bytes in.
 //!
 //! Comes in: what the guest writes, what the user types. Goes out: the host drains the output
 //! after a trap. Both sides are bounded: a guest that writes without end loses its oldest output.
@@ -43,6 +43,12 @@ impl Console {
     #[must_use]
     pub fn has_output(&self) -> bool {
         !self.out.is_empty()
+    }
+
+    /// What was typed and not read.
+    #[must_use]
+    pub fn typed(&mut self) -> &[u8] {
+        self.input.make_contiguous()
     }
 
     /// The user types; what does not fit is dropped.

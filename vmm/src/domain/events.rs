@@ -38,7 +38,6 @@ pub struct Port {
 pub struct Events {
     ports: Vec<Port>,
     virqs: Vec<[u32; NR_VIRQS as usize]>,
-    notified: Vec<u32>,
 }
 
 impl Events {
@@ -48,7 +47,6 @@ impl Events {
         Events {
             ports: vec![Port::default()],
             virqs: vec![[0; NR_VIRQS as usize]; cpus],
-            notified: Vec::new(),
         }
     }
 
@@ -123,18 +121,6 @@ impl Events {
     pub fn bound(&self) -> impl Iterator<Item = u32> {
         let bound = |(i, p): (usize, &Port)| (p.binding != Binding::Closed).then_some(i as u32);
         self.ports.iter().enumerate().filter_map(bound)
-    }
-
-    /// The guest notified a host port.
-    pub fn notify_host(&mut self, port: u32) {
-        if !self.notified.contains(&port) {
-            self.notified.push(port);
-        }
-    }
-
-    /// Host ports the guest notified since the last call.
-    pub fn take_notified(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.notified)
     }
 }
 

@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub(crate) struct Guest {
     pub(crate) dom: Domain,
     pub(crate) regs: Regs,
-    next: Pfn,
+    pub(crate) next: Pfn,
 }
 
 /// What the handler of vector `n` is registered at.

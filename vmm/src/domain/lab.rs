@@ -4,6 +4,7 @@
 //! emulated write, the guest's own word on the cell. Goes out: a [`CellReport`] a cell. The guest
 //! names causes and results; only the hypervisor counts.
 
+use crate::stats::size_class;
 use hypercalls::Vaddr;
 use hypercalls::lab::{Cause, CellResult};
 use std::collections::BTreeMap;
@@ -107,9 +108,9 @@ impl Lab {
         }
         count(&mut cell.by_hypercall, name);
         cell.traps += 1;
-        cell.updates += updates;
+        cell.updates = cell.updates.saturating_add(updates);
         cell.flush_reasons[cause as usize] += 1;
-        *cell.batch_sizes.entry(updates).or_default() += 1;
+        *cell.batch_sizes.entry(size_class(updates)).or_default() += 1;
     }
 
     /// A direct write to a live table was emulated.

@@ -19,7 +19,9 @@ mod load;
 mod notify;
 mod program;
 mod regs;
+mod ring;
 mod runstate;
+mod services;
 mod step;
 mod stubs;
 mod tables;
@@ -40,6 +42,7 @@ pub use layout::{Layout, LayoutError};
 pub use program::{PAGES_PER_MIB, Piece, Program};
 pub use regs::*;
 pub use runstate::{Runstate, State};
+pub use services::Services;
 pub use step::{Crash, CrashReason, Step};
 pub use timers::{Periodic, Timers};
 pub use vcpu::{Callbacks, Entry, Gdt, Streak, Vcpu, Wait};
@@ -62,8 +65,10 @@ pub struct Domain {
     pub vcpus: Vec<Vcpu>,
     /// Event channels.
     pub events: Events,
-    /// Emergency console.
+    /// Console bytes.
     pub console: Console,
+    /// Console ring and xenstore.
+    pub services: Services,
     /// Time.
     pub clock: Clock,
     /// Counters.

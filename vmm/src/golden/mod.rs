@@ -69,6 +69,14 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// The same, but for a machine that cannot run what would run.
+    pub(crate) fn or_skip(self, why: &'static str) -> Expected {
+        match self.fate {
+            Fate::Runs => Expected::only(Fate::Skip(why)),
+            _ => self,
+        }
+    }
+
     const fn only(fate: Fate) -> Expected {
         Expected {
             fate,

@@ -10,8 +10,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Requests handled before the call is continued.
 pub(super) const MAX_REQUESTS: u32 = 4096;
-/// Page-table entries handled before the call is continued: about four milliseconds.
-pub(super) const MAX_WORK: u64 = 1 << 20;
+/// Page-table entries handled before the call is continued, or an exception taken again: about a
+/// millisecond.
+pub(crate) const MAX_WORK: u64 = 1 << 18;
 /// Requests copied in at once, at most.
 const CHUNK: usize = 32;
 
@@ -63,15 +64,18 @@ impl Batch {
         let mut next = 0;
         while next < self.count {
             if next >= MAX_REQUESTS || mmu.mm.work().wrapping_sub(start) >= MAX_WORK {
-                self.report(mmu, next);
-                return self.rest::<T>(next);
+                return self.cut::<T>(mmu, next);
             }
             let handled = self
                 .fetch(mmu, next, &mut chunk)
                 .and_then(|ahead| each(mmu, &chunk[..ahead], &mut next, &mut handle));
-            if let Err(refusal) = handled {
-                self.report(mmu, next);
-                return Progress::Done(mmu.mm.refuse(refusal));
+            match handled {
+                Ok(()) => {}
+                Err(Refusal::Unfinished) => return self.cut::<T>(mmu, next),
+                Err(refusal) => {
+                    self.report(mmu, next);
+                    return Progress::Done(mmu.mm.refuse(refusal));
+                }
             }
         }
         self.report(mmu, next);
@@ -102,8 +106,9 @@ impl Batch {
         Ok(ahead)
     }
 
-    /// The same call for what is left.
-    fn rest<T: Request>(&self, next: u32) -> Progress {
+    /// Ends here for now: the same call for what is left.
+    fn cut<T: Request>(&self, mmu: &Mmu<'_>, next: u32) -> Progress {
+        self.report(mmu, next);
         let at = self.at.add(u64::from(next) * size_of::<T>() as u64);
         let count = u64::from((self.count - next) | MMU_UPDATE_PREEMPTED);
         Progress::Continue([at.0, count, self.done_at.0, self.foreign, 0, 0])
@@ -118,6 +123,9 @@ fn each<T: Request>(
     handle: &mut impl FnMut(&mut Mmu<'_>, T) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     for &request in requests {
+        if !mmu.mm.settle(mmu.mem) {
+            return Err(Refusal::Unfinished);
+        }
         handle(mmu, request)?;
         *next += 1;
     }

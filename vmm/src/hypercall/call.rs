@@ -3,6 +3,7 @@
 //! A trap counts once, with the page-table updates it carried, however many calls a multicall
 //! holds. Comes in: number and arguments. Goes out: the result for rax, or a [`Step`].
 
+use super::batch::MAX_WORK;
 use super::dispatch;
 use super::mmu::Progress;
 use crate::domain::{Domain, Regs, Step};
@@ -64,7 +65,9 @@ fn trap(dom: &mut Domain, cpu: usize, nr: u64, args: [u64; 6]) -> Result<Progres
     dom.stats.call(cpu, nr, args);
     let cause = dom.lab.is_open().then(|| cause(dom, cpu));
     dom.updates_in_trap = 0;
+    dom.mm.limit(Some(MAX_WORK));
     let answer = dispatch(dom, cpu, nr, args);
+    dom.mm.limit(None);
     count_updates(dom, nr, &args, &answer);
     let updates = std::mem::take(&mut dom.updates_in_trap);
     dom.stats.batch(updates);

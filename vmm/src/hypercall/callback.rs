@@ -5,19 +5,20 @@ use crate::domain::{Domain, Entry};
 use hypercalls::callback::*;
 use hypercalls::{Errno, Vaddr};
 
-/// Event, failsafe and syscall entry points at once.
+/// Event, failsafe and syscall entry points at once. As on Xen one that cannot be is left out,
+/// and nobody is told.
 pub(super) fn set_callbacks(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> Answer {
     let [event, failsafe, syscall] = [args[0], args[1], args[2]].map(Vaddr);
-    if [event, failsafe, syscall]
-        .iter()
-        .any(|va| !va.is_canonical())
-    {
-        return Err(Errno::EINVAL);
-    }
     let callbacks = &mut dom.vcpus[cpu].callbacks;
-    callbacks.event = entry(event, true);
-    callbacks.failsafe = entry(failsafe, false);
-    callbacks.syscall = entry(syscall, false);
+    for (slot, address, masks_events) in [
+        (&mut callbacks.event, event, true),
+        (&mut callbacks.failsafe, failsafe, false),
+        (&mut callbacks.syscall, syscall, false),
+    ] {
+        if address.is_canonical() {
+            *slot = entry(address, masks_events);
+        }
+    }
     Ok(0)
 }
 

@@ -105,7 +105,7 @@ fn close(dom: &mut Domain, port: u32) -> Answer {
 fn send(dom: &mut Domain, port: u32) -> Answer {
     match dom.events.port(port).ok_or(Errno::EINVAL)?.binding {
         Binding::Ipi => dom.notify(port),
-        Binding::Host => dom.events.notify_host(port),
+        Binding::Host => dom.serve(port),
         Binding::Unbound(_) => {}
         Binding::Closed | Binding::Virq(_) => return Err(Errno::EINVAL),
     }

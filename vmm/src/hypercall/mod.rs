@@ -28,6 +28,8 @@ mod version;
 mod vm_assist;
 
 #[cfg(test)]
+mod bounded;
+#[cfg(test)]
 mod tests;
 
 use crate::domain::{Domain, Step};
@@ -37,11 +39,12 @@ use mmu::{Mmu, Progress};
 use multicall::Calls;
 
 /// The guest's own number. It is the only domain.
-const DOMID: DomId = 1;
+pub(crate) const DOMID: DomId = 1;
 
 /// What a hypercall that simply returns gives: rax, or an error.
 pub type Answer = Result<i64, Errno>;
 
+pub(crate) use batch::MAX_WORK;
 pub use call::{call, syscall};
 pub(crate) use descriptor::{base_of, descriptor_of};
 pub(crate) use version::VERSION;
@@ -55,6 +58,9 @@ fn dispatch(dom: &mut Domain, cpu: usize, nr: u64, args: [u64; 6]) -> Result<Pro
         dom.stats.error("unknown hypercall");
         return Ok(Progress::Done(Errno::ENOSYS.to_ret()));
     };
+    if !dom.mm.settle(&dom.memory) {
+        return Ok(Progress::Continue(args));
+    }
     let answer = match nr {
         Nr::MmuUpdate => return Ok(mmu::mmu_update(&mut mmu(dom, cpu), args)),
         Nr::MmuextOp => return Ok(mmuext::mmuext_op(&mut mmu(dom, cpu), args)),
@@ -87,10 +93,14 @@ fn dispatch(dom: &mut Domain, cpu: usize, nr: u64, args: [u64; 6]) -> Result<Pro
         Nr::GrantTableOp => Err(Errno::ENOSYS),
         Nr::Lab => lab::lab(dom, cpu, args),
     };
-    Ok(Progress::Done(answer.unwrap_or_else(|errno| {
-        dom.stats.error(errno.name());
-        errno.to_ret()
-    })))
+    Ok(match answer {
+        Ok(result) => Progress::Done(result),
+        Err(Errno::ERESTART) => Progress::Continue(args),
+        Err(errno) => {
+            dom.stats.error(errno.name());
+            Progress::Done(errno.to_ret())
+        }
+    })
 }
 
 /// `iret` needs the registers: it happens when the trap is over.

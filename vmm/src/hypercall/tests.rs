@@ -372,11 +372,7 @@ fn timers_of_vcpu_op() {
         pad: 0,
     };
     let at = g.put(&shot(1, VCPU_SSHOTTMR_FUTURE));
-    g.refused(
-        Nr::VcpuOp,
-        &[u64::from(VCPUOP_SET_SINGLESHOT_TIMER), 0, at],
-        Errno::ETIME,
-    );
+    g.ok(Nr::VcpuOp, &[u64::from(VCPUOP_SET_SINGLESHOT_TIMER), 0, at]);
     let at = g.put(&shot(20_000_000, 0));
     g.refused(
         Nr::VcpuOp,
@@ -409,7 +405,13 @@ fn segment_state_and_debug_registers() {
     assert_eq!(g.ok(Nr::GetDebugreg, &[7]), 0x401);
     g.refused(Nr::SetDebugreg, &[7, 1 << 13], Errno::EPERM);
     g.refused(Nr::SetDebugreg, &[0, 0xffff_8000_0000_0000], Errno::EPERM);
-    g.refused(Nr::SetDebugreg, &[4, 0], Errno::EINVAL);
+    g.refused(Nr::SetDebugreg, &[7, 0x2_0001], Errno::EPERM);
+    g.refused(Nr::SetDebugreg, &[7, 1 << 32], Errno::EINVAL);
+    g.refused(Nr::SetDebugreg, &[6, 1 << 32], Errno::EINVAL);
+    g.ok(Nr::SetDebugreg, &[5, 0x401]);
+    assert_eq!(g.ok(Nr::GetDebugreg, &[5]), 0x401);
+    g.refused(Nr::SetDebugreg, &[8, 0], Errno::ENODEV);
+    g.refused(Nr::GetDebugreg, &[8], Errno::ENODEV);
     g.refused(Nr::VmAssist, &[0, 33], Errno::EINVAL);
     g.refused(Nr::VmAssist, &[2, 2], Errno::ENOSYS);
 }

@@ -143,10 +143,20 @@ impl Cpu {
 
     /// Runs until the guest is left.
     pub(super) fn run(&mut self) -> Exit {
+        loop {
+            if let Some(exit) = self.run_once() {
+                return exit;
+            }
+        }
+    }
+
+    /// One `KVM_RUN`; `None` if the guest only touched what is not there. The next run completes
+    /// that access, and ends at once if there was a kick.
+    fn run_once(&mut self) -> Option<Exit> {
         let doorbell = self.layout.doorbell().0;
         self.at_cpl3 = false;
         self.at_sysret = false;
-        match self.fd.run() {
+        Some(match self.fd.run() {
             Ok(VcpuExit::MmioWrite(at, _)) if at & !0xfff == doorbell => {
                 self.at_cpl3 = self.cpl() == 3;
                 Exit::Syscall
@@ -159,11 +169,16 @@ impl Cpu {
             Ok(VcpuExit::IoOut(vector, [_])) if u64::from(vector) < layout::IDT_GATES => {
                 self.exception(vector as u8)
             }
+            Ok(VcpuExit::MmioRead(_, data)) => {
+                data.fill(0xff);
+                return None;
+            }
+            Ok(VcpuExit::MmioWrite(..)) => return None,
             Ok(VcpuExit::Intr) => self.interrupted(),
             Ok(other) => Exit::Dead(format!("{other:?}")),
             Err(e) if e.errno() == libc::EINTR || e.errno() == libc::EAGAIN => self.interrupted(),
             Err(e) => Exit::Dead(format!("KVM_RUN: {e}")),
-        }
+        })
     }
 
     /// One bare `KVM_RUN`; whether it ended in an exit a hypercall makes.

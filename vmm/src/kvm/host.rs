@@ -2,7 +2,7 @@
 
 use super::layout::HvLayout;
 use super::open::{self, HostError};
-use super::probe::{self, Probe};
+use super::probe::{self, Coherence, Probe};
 use super::run::Runner;
 use super::shared::{Ending, Shared};
 use super::vm::Vm;
@@ -11,10 +11,14 @@ use super::{cpuid, install, kick};
 use crate::domain::{BuildError, Domain, DomainConfig, HostLayout, Program};
 use crate::memory::Memory;
 use kvm_ioctls::{Cap, Kvm};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+
+/// What showing a store to a host that shadows page tables takes, in entries' work: about 5 us.
+const SHOWN_STORE: u64 = 256;
 
 /// /dev/kvm, opened and probed.
 #[derive(Debug)]
@@ -82,6 +86,8 @@ impl Host {
         };
         let (mut domain, _) = crate::domain::build(program, config, &host)?;
         domain.cpuid = cpuid::table(&self.kvm, host.tsc_khz)?;
+        let shown = self.probe.coherence() == Coherence::GuestStores;
+        domain.mm.show_stores(shown.then_some(SHOWN_STORE));
         let native = cpuid::for_kvm(&domain.cpuid)?;
         let memory: Memory = domain.memory.clone();
         let vm = Vm::new(&self.kvm, memory, layout, self.probe.entry(), native)?;
@@ -124,6 +130,12 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The domain, as it was built.
+    #[must_use]
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
     /// Runs the domain to its end.
     ///
     /// # Errors
@@ -180,11 +192,17 @@ impl Machine {
 /// Reads what is there and types it into the console.
 fn stdin_to_console() -> Input<'static> {
     let take = |shared: &Shared<'_>| {
+        // Unbuffered: what a buffer held back, nobody would be told of.
         let mut bytes = [0; 256];
-        match io::stdin().lock().read(&mut bytes) {
+        let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+        match stdin.and_then(|mut stdin| stdin.read(&mut bytes)) {
             Ok(0) | Err(_) => false,
             Ok(n) => {
-                shared.lock().console.type_in(&bytes[..n]);
+                let mut domain = shared.lock();
+                domain.type_in(&bytes[..n]);
+                let kicks = domain.kicks();
+                drop(domain);
+                shared.kick_mask(kicks, usize::MAX);
                 true
             }
         }

@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// How soon a kick is repeated that came while registers must not be touched.
 const KICK_AGAIN: Duration = Duration::from_micros(50);
+/// How often in a row a kick is put off because there is an `int3` behind rip. A #BP that was still
+/// to come has come by then.
+const DOUBTS: u32 = 16;
 /// The longest a blocked vCPU sleeps without looking; every event wakes it earlier.
 const NAP: Duration = Duration::from_secs(1);
 
@@ -211,13 +214,28 @@ impl<'a, 'o> Runner<'a, 'o> {
         self.entering = Entering::default();
     }
 
-    fn handle(&mut self, exit: Exit) -> Step {
-        if let Exit::InterruptedBusy = exit {
-            return self.go_on();
+    /// Handles an exit. After one at which registers must not be touched the vCPU goes on until
+    /// there is another.
+    fn handle(&mut self, mut exit: Exit) -> Step {
+        let mut doubts = 0;
+        loop {
+            let busy = matches!(exit, Exit::InterruptedBusy);
+            if !busy && let Err(e) = self.cpu.save(&exit, &mut self.regs) {
+                return self.dead(e.to_string());
+            }
+            let doubt = matches!(exit, Exit::Interrupted) && self.breakpoint_behind();
+            if !busy && (!doubt || doubts == DOUBTS) {
+                return self.act(exit);
+            }
+            if self.shared.stopped() {
+                return Step::Resume;
+            }
+            doubts += u32::from(doubt);
+            exit = self.go_on();
         }
-        if let Err(e) = self.cpu.save(&exit, &mut self.regs) {
-            return self.dead(e.to_string());
-        }
+    }
+
+    fn act(&mut self, exit: Exit) -> Step {
         let (mut domain, cpu) = (self.shared.lock(), self.index);
         let (fs_base, gs_base) = self.cpu.bases();
         domain.vcpus[cpu].observe_bases(fs_base, gs_base);
@@ -234,10 +252,6 @@ impl<'a, 'o> Runner<'a, 'o> {
                 domain.stats.exit("exception");
                 trap::exception(&mut domain, cpu, &mut self.regs, vector, error_code, cr2)
             }
-            Exit::Interrupted if breakpoint_behind(&domain, cpu, self.regs.rip) => {
-                drop(domain);
-                self.go_on()
-            }
             Exit::Interrupted => {
                 domain.stats.exit("kick");
                 let now = domain.clock.now();
@@ -252,18 +266,18 @@ impl<'a, 'o> Runner<'a, 'o> {
     }
 
     /// Enters again without touching registers, and has itself kicked soon.
-    fn go_on(&mut self) -> Step {
-        loop {
-            if self.shared.stopped() {
-                return Step::Resume;
-            }
-            self.shared.arm(self.index, KICK_AGAIN);
-            self.armed = None;
-            let exit = self.enter();
-            if !matches!(exit, Exit::InterruptedBusy) {
-                return self.handle(exit);
-            }
-        }
+    fn go_on(&mut self) -> Exit {
+        self.shared.arm(self.index, KICK_AGAIN);
+        self.armed = None;
+        self.enter()
+    }
+
+    /// Whether the instruction before rip may be an `int3` whose #BP is still to come.
+    fn breakpoint_behind(&self) -> bool {
+        let mut byte = [0];
+        let at = Vaddr(self.regs.rip.wrapping_sub(1));
+        let domain = self.shared.lock();
+        domain.view(self.index).copy_in(at, &mut byte).is_ok() && byte == [0xcc]
     }
 
     fn dead(&self, why: String) -> Step {
@@ -282,13 +296,6 @@ fn next_wakeup(domain: &Domain, cpu: usize) -> Option<u64> {
         _ => None,
     };
     poll.into_iter().chain(domain.next_timer(cpu)).min()
-}
-
-/// Whether the instruction before `rip` may be an `int3` whose #BP is still to come.
-fn breakpoint_behind(domain: &Domain, cpu: usize, rip: u64) -> bool {
-    let mut byte = [0];
-    let at = Vaddr(rip.wrapping_sub(1));
-    domain.view(cpu).copy_in(at, &mut byte).is_ok() && byte == [0xcc]
 }
 
 impl Drop for Runner<'_, '_> {

@@ -5,6 +5,8 @@ use super::frame::FrameType;
 use super::promote::copy_table;
 use super::{Mm, Refusal};
 use crate::memory::Memory;
+use hypercalls::segment::FIRST_RESERVED_GDT_ENTRY;
+use hypercalls::trap::FLAT_KERNEL_CS;
 use hypercalls::{Maddr, Mfn, Pte};
 
 /// Descriptor bits (Intel SDM vol. 3 §3.4.5): type, S (code or data), DPL, P.
@@ -12,17 +14,35 @@ const TYPE: u64 = 0xf << 40;
 const CODE_OR_DATA: u64 = 1 << 44;
 const DPL: u64 = 3 << 45;
 const PRESENT: u64 = 1 << 47;
+/// The type of a call gate, its target selector and its reserved bits (§5.8.3.1).
+const CALL_GATE: u64 = 0xc << 40;
+const SELECTOR_SHIFT: u32 = 16;
+const GATE_RESERVED: u64 = 0xff << 32;
 
 /// The descriptor that is stored when the guest asks for `value`. Ones that are not present are
-/// harmless, and so is type 0; code and data get privilege 3; gates and TSSs are refused.
+/// harmless, and so is type 0; code and data get privilege 3; a call gate gets privilege 0, so
+/// that its use is a fault, and its target RPL 3; every other gate and TSSs are refused.
 fn checked(value: u64) -> Result<u64, Refusal> {
+    let refused = Err(Refusal::BadDescriptor { value });
     if value & PRESENT == 0 {
-        Ok(value)
-    } else if value & CODE_OR_DATA != 0 || value & TYPE == 0 {
-        Ok(value | DPL)
-    } else {
-        Err(Refusal::BadDescriptor { value })
+        return Ok(value);
     }
+    match value & (CODE_OR_DATA | TYPE) {
+        bits if bits & CODE_OR_DATA != 0 => Ok(value | DPL),
+        0 => Ok(value),
+        CALL_GATE if value & GATE_RESERVED == 0 && is_guest_code(value) => {
+            Ok(value & !DPL | 3 << SELECTOR_SHIFT)
+        }
+        _ => refused,
+    }
+}
+
+/// Whether a gate's target lies in the guest's part of the GDT, in its LDT, or is the flat code
+/// segment that the hypervisor gives the guest's kernel.
+fn is_guest_code(gate: u64) -> bool {
+    let selector = (gate >> SELECTOR_SHIFT) as u16;
+    let in_ldt = selector & 4 != 0;
+    in_ldt || u32::from(selector >> 3) < FIRST_RESERVED_GDT_ENTRY || selector == FLAT_KERNEL_CS
 }
 
 impl Mm {
@@ -98,8 +118,27 @@ mod tests {
         let kernel_code = 0x00af_9b00_0000_ffff;
         assert_eq!(checked(kernel_code), Ok(0x00af_fb00_0000_ffff));
         assert_eq!(checked(0), Ok(0));
-        let (tss, call_gate) = (0x0000_8900_0000_0067, 0x0000_ec00_0008_0000);
-        assert!(checked(tss).is_err() && checked(call_gate).is_err());
+        let (tss, interrupt_gate) = (0x0000_8900_0000_0067, 0x0000_8e00_0008_0000);
+        assert!(checked(tss).is_err() && checked(interrupt_gate).is_err());
         assert_eq!(checked(tss & !PRESENT), Ok(tss & !PRESENT));
+        assert_eq!(checked(PRESENT), Ok(PRESENT));
+    }
+
+    #[test]
+    fn call_gates_are_kept_unusable() {
+        let gate = |selector: u64| 0x0000_ec00_0000_0000 | selector << SELECTOR_SHIFT;
+        for (selector, stored) in [
+            (8, 0xb),
+            (0xe033, 0xe033),
+            (0xdff8, 0xdffb),
+            (0xf00d, 0xf00f),
+        ] {
+            assert_eq!(
+                checked(gate(selector)),
+                Ok(gate(stored) & !DPL),
+                "{selector:#x}"
+            );
+        }
+        assert!(checked(gate(0xe008)).is_err() && checked(gate(8) | 1 << 32).is_err());
     }
 }

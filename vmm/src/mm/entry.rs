@@ -3,44 +3,59 @@
 //! or, read-only, one of its own level (a linear map).
 
 use super::frame::{Frame, FrameType};
+use super::tree::Visit;
 use super::{Mm, Owner, Refusal};
 use crate::memory::Memory;
 use hypercalls::{Level, Mfn, Pte, PteFlags};
 
 impl Mm {
-    /// Takes the references of `pte`, a present entry of table `table` at `level`.
+    /// Takes the references of `pte`, a present entry of table `table` at `level`, above L1.
     pub(super) fn take_entry(
         &mut self,
         mem: &Memory,
         table: Mfn,
-        level: Level,
+        (level, below): (Level, Level),
         pte: Pte,
     ) -> Result<(), Refusal> {
-        let Some(below) = level.below() else {
-            return self.take_leaf(pte, Owner::Guest);
-        };
-        if self.frames.kind(pte.mfn()) == FrameType::from(level) {
-            self.take_linear(table, pte)
-        } else {
-            self.take_table(mem, pte.mfn(), below)
+        match self.frames.kind(pte.mfn()) == FrameType::from(level) {
+            true => self.take_linear(table, pte),
+            false => self.take_table(mem, pte.mfn(), below),
         }
     }
 
-    /// Drops what [`Mm::take_entry`] took. An entry that names a frame which is not the table it
-    /// should be was not written by these rules (see [`Mm`] on other vCPUs): it holds nothing, and
-    /// is not followed, so the depth stays bounded.
-    pub(super) fn drop_entry(&mut self, mem: &Memory, table: Mfn, level: Level, pte: Pte) {
+    /// As [`Mm::take_entry`], but the visit that promotes the table it names is the caller's.
+    pub(super) fn begin_entry(
+        &mut self,
+        mem: &Memory,
+        table: Mfn,
+        (level, below): (Level, Level),
+        pte: Pte,
+    ) -> Result<Option<Visit>, Refusal> {
+        match self.frames.kind(pte.mfn()) == FrameType::from(level) {
+            true => self.take_linear(table, pte).map(|()| None),
+            false => self.begin_take(mem, pte.mfn(), below),
+        }
+    }
+
+    /// Which table's reference goes with `pte`, an entry above L1 that is gone. An entry that names
+    /// a frame which is not the table it should be was not written by these rules (see [`Mm`] on
+    /// other vCPUs): it holds nothing, and is not followed, so the depth stays bounded.
+    pub(super) fn end_entry(
+        &mut self,
+        table: Mfn,
+        (level, below): (Level, Level),
+        pte: Pte,
+    ) -> Option<(Mfn, Level)> {
         let target = pte.mfn();
-        let Some(below) = level.below() else {
-            return self.drop_leaf(pte);
-        };
         let kind = self.frames.kind(target);
         if kind == FrameType::from(below) {
-            self.drop_table(mem, target, below);
-        } else if kind == FrameType::from(level) && self.is_linear(table, target) {
-            self.unlink_linear(table, target);
-            self.drop_table(mem, target, level);
+            return Some((target, below));
         }
+        if kind == FrameType::from(level) && self.is_linear(table, target) {
+            self.unlink_linear(table, target);
+            return Some((target, level));
+        }
+        None
     }
 
     /// Takes the references of a present L1 entry.
@@ -72,7 +87,7 @@ impl Mm {
     fn take_foreign_leaf(&self, mfn: Mfn) -> Result<(), Refusal> {
         if self.frames.any(mfn).is_some() {
             Err(Refusal::NotOwned { mfn })
-        } else if self.io.contains(&mfn.0) {
+        } else if self.io.contains(&mfn) {
             Ok(())
         } else if mfn == Pte(u64::MAX).mfn() {
             Err(Refusal::NoFrame { mfn })

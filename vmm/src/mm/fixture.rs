@@ -82,6 +82,7 @@ impl Machine {
         let roots = Roots {
             pins: vec![(Level::L4, L4)],
             bases: vec![L4],
+            held: Vec::new(),
             descriptors: vec![GDT],
             writable: vec![SHARED],
         };
@@ -196,7 +197,11 @@ impl Machine {
     /// Fails the test if any count is wrong or a table is writable.
     #[track_caller]
     pub(crate) fn check(&self) {
-        let wrong = recount(&self.mem, &self.mm, &self.roots);
+        let roots = Roots {
+            held: self.mm.kept().collect(),
+            ..self.roots.clone()
+        };
+        let wrong = recount(&self.mem, &self.mm, &roots);
         let lines: Vec<_> = wrong.iter().map(ToString::to_string).collect();
         assert!(wrong.is_empty(), "{}", lines.join("\n"));
     }

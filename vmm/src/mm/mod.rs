@@ -17,11 +17,13 @@ mod emulate;
 mod entry;
 mod frame;
 mod page;
+mod pending;
 mod pin;
 mod promote;
 pub mod recount;
 mod refusal;
 mod rules;
+mod tree;
 mod update;
 mod view;
 pub mod walk;
@@ -33,8 +35,8 @@ pub use update::{Owner, Update};
 pub use view::{Efault, GuestView, array_ok, is_guest};
 
 use frame::FrameTable;
-use hypercalls::Maddr;
-use hypercalls::{Mfn, Pte, Vaddr};
+use hypercalls::{Maddr, Mfn, Pte, Vaddr};
+use pending::Pending;
 use std::ops::Range;
 
 /// The page-typing state of a machine with one guest.
@@ -46,10 +48,15 @@ pub struct Mm {
     frames: FrameTable,
     hv_l4_entry: Pte,
     m2p: Maddr,
-    io: Range<u64>,
+    io: Range<Mfn>,
     vcpus: u64,
     effects: Effects,
+    /// What a store costs that the host must show to the CPU; `None` if it need not.
+    shown: Option<u64>,
+    pending: Pending,
     work: u64,
+    /// The work counter at which operations are cut short.
+    until: u64,
     refusals: [u64; Refusal::NAMES.len()],
 }
 
@@ -62,10 +69,13 @@ impl Mm {
             frames: FrameTable::new(frames, guest),
             hv_l4_entry: Pte(hv_l4_entry),
             m2p,
-            io: 0..0,
+            io: Mfn(0)..Mfn(0),
             vcpus: 1,
             effects: Effects::default(),
+            shown: Some(0),
+            pending: Pending::default(),
             work: 0,
+            until: u64::MAX,
             refusals: [0; Refusal::NAMES.len()],
         }
     }
@@ -81,9 +91,20 @@ impl Mm {
         self.vcpus
     }
 
-    /// Lets L1 entries map these frames beyond memory, and choose their cache mode.
+    /// Lets L1 entries map these frames beyond memory, and choose the cache mode of those.
     pub fn permit_io(&mut self, frames: Range<Mfn>) {
-        self.io = frames.start.0..frames.end.0;
+        self.io = frames;
+    }
+
+    /// Whether an L1 entry maps such a frame.
+    pub(super) fn is_io(&self, pte: Pte) -> bool {
+        self.io.contains(&pte.mfn())
+    }
+
+    /// Says what it takes the host to show a store to the CPU, in entries' work, so that it is
+    /// allowed for; `None` if the host needs no such stores: none are logged then.
+    pub fn show_stores(&mut self, work: Option<u64>) {
+        self.shown = work;
     }
 
     /// What the frame is in use as.
@@ -135,6 +156,14 @@ impl Mm {
     #[must_use]
     pub fn work(&self) -> u64 {
         self.work
+    }
+
+    /// Logs a store for the host to show to the CPU.
+    fn note_store(&mut self, at: Maddr, value: u64) {
+        if let Some(work) = self.shown {
+            self.work += work;
+            self.effects.stores.push(Store { at, value });
+        }
     }
 
     /// Counts a refusal and gives its number for the guest.

@@ -5,9 +5,8 @@ use super::frame::{FrameFlags, FrameType};
 use super::promote::{Entries, copy_table};
 use super::{Mm, Refusal};
 use crate::memory::Memory;
+use hypercalls::Mfn;
 use hypercalls::pte::ENTRIES;
-use hypercalls::{Mfn, Pte};
-use zerocopy::IntoBytes;
 
 impl Mm {
     /// Lets the guest map a frame of the hypervisor's, read-only or writable, for good. It can
@@ -79,14 +78,6 @@ impl Mm {
             FrameType::None | FrameType::Writable => {}
             has => return Err(Refusal::TargetInUse { mfn, has }),
         }
-        if !frame.flags.contains(FrameFlags::WALKED) {
-            mem.write(mfn.maddr(), words.as_bytes())?;
-            return Ok(());
-        }
-        for (slot, &word) in words.iter().enumerate() {
-            let at = mfn.entry(slot);
-            self.store(mem, at, Pte(mem.read_u64(at)?), Pte(word))?;
-        }
-        Ok(())
+        self.store_table(mem, mfn, words)
     }
 }

@@ -201,4 +201,28 @@ proptest! {
             prop_assert_eq!(machine.mm.counts(mfn), (0, 0), "{}", mfn);
         }
     }
+
+    /// Every operation is cut short again and again, and others come in between: what is left when
+    /// nothing is under way any more is right, whether or not anybody asked for it again.
+    #[test]
+    fn every_count_is_right_when_operations_are_cut_short(
+        ops in prop::collection::vec((op(), 1..3000u64, 1..6usize), 1..60),
+    ) {
+        let mut machine = Machine::new();
+        for (op, work, times) in &ops {
+            for _ in 0..*times {
+                machine.mm.limit(Some(*work));
+                if machine.mm.settle(&machine.mem) {
+                    perform(&mut machine, op);
+                }
+            }
+            machine.mm.limit(Some(*work));
+            if machine.mm.settle(&machine.mem) {
+                machine.check();
+            }
+        }
+        machine.mm.limit(None);
+        prop_assert!(machine.mm.settle(&machine.mem));
+        machine.check();
+    }
 }

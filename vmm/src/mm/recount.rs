@@ -18,13 +18,16 @@ pub struct Roots {
     pub pins: Vec<(Level, Mfn)>,
     /// Base pointers, kernel and user, of every vCPU.
     pub bases: Vec<Mfn>,
+    /// Tables held for hypercalls that are to be executed again.
+    pub held: Vec<(Level, Mfn)>,
     /// GDT and LDT pages in use.
     pub descriptors: Vec<Mfn>,
     /// Frames the hypervisor itself holds as writable, or shares.
     pub writable: Vec<Mfn>,
 }
 
-/// Everything that differs, or must not be.
+/// Everything that differs, or must not be. Of use only while no tree is under way
+/// ([`Mm::settle`]).
 #[must_use]
 pub fn recount(mem: &Memory, mm: &Mm, roots: &Roots) -> Vec<Difference> {
     let mut walk = Recount {
@@ -59,7 +62,7 @@ struct Recount<'a> {
 
 impl Recount<'_> {
     fn roots(&mut self, roots: &Roots) {
-        for &(level, mfn) in &roots.pins {
+        for &(level, mfn) in roots.pins.iter().chain(&roots.held) {
             self.refer(mfn.0, as_table(level as u32));
         }
         for &mfn in &roots.bases {

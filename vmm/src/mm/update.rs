@@ -1,7 +1,6 @@
 //! One page-table write, as a normal request of `mmu_update` makes it. Order: check the bits, recognize changes of flags only,
 //! take the new entry's references, store, drop the old entry's.
 
-use super::effects::Store;
 use super::frame::{FrameFlags, FrameType};
 use super::promote::is_hv_slot;
 use super::{Mm, Refusal, rules};
@@ -49,9 +48,9 @@ impl Mm {
         let frame = self.frames.owned(mfn).ok_or(Refusal::BadTarget { at })?;
         match frame.kind {
             FrameType::L1 => self.set_leaf(mem, at, new, update),
-            FrameType::L2 => self.set_upper(mem, Level::L2, at, new, update),
-            FrameType::L3 => self.set_upper(mem, Level::L3, at, new, update),
-            FrameType::L4 => self.set_upper(mem, Level::L4, at, new, update),
+            FrameType::L2 => self.set_upper(mem, (Level::L2, Level::L1), at, new, update),
+            FrameType::L3 => self.set_upper(mem, (Level::L3, Level::L2), at, new, update),
+            FrameType::L4 => self.set_upper(mem, (Level::L4, Level::L3), at, new, update),
             has @ FrameType::SegDesc => Err(Refusal::TargetInUse { mfn, has }),
             FrameType::None | FrameType::Writable => self.write_data(mem, at, new.0),
         }
@@ -73,7 +72,7 @@ impl Mm {
         let old = Pte(mem.read_u64(at)?);
         let mut replaces = old.is_present();
         if new.is_present() {
-            rules::check_flags(Level::L1, new, !self.io.is_empty())?;
+            rules::check_flags(Level::L1, new, self.is_io(new))?;
             if rules::is_flag_change(old, new) {
                 replaces = false;
             } else {
@@ -91,11 +90,12 @@ impl Mm {
     fn set_upper(
         &mut self,
         mem: &Memory,
-        level: Level,
+        levels: (Level, Level),
         at: Maddr,
         new: Pte,
         update: Update,
     ) -> Result<(), Refusal> {
+        let level = levels.0;
         let (table, slot) = (at.mfn(), (at.offset() / 8) as usize);
         if update.owner != Owner::Guest {
             return Err(Refusal::ForeignTable { mfn: table });
@@ -110,7 +110,7 @@ impl Mm {
             if rules::is_flag_change(old, new) {
                 replaces = false;
             } else {
-                self.take_entry(mem, table, level, new)?;
+                self.take_entry(mem, table, levels, new)?;
             }
         }
         let value = rules::adjust(level, new);
@@ -118,8 +118,8 @@ impl Mm {
         if old.is_present() {
             self.effects.flush.all(self.vcpus);
         }
-        if replaces {
-            self.drop_entry(mem, table, level, old);
+        if replaces && let Some((target, level)) = self.end_entry(table, levels, old) {
+            self.drop_table(mem, target, level);
         }
         Ok(())
     }
@@ -175,7 +175,7 @@ impl Mm {
         }
         let frame = self.frames.any(at.mfn());
         if frame.is_some_and(|frame| frame.flags.contains(FrameFlags::WALKED)) {
-            self.effects.stores.push(Store { at, value });
+            self.note_store(at, value);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::csv;
 use super::grid::grid;
 use super::{Host, Version};
-use crate::config::BootConfig;
+use crate::config::{BootConfig, Initrd};
 use crate::exit::Exit;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,7 +32,11 @@ impl Guest {
     pub fn of(config: &BootConfig) -> Guest {
         Guest {
             kernel: config.kernel.display().to_string(),
-            initrd: config.initrd.as_ref().map(|p| p.display().to_string()),
+            initrd: match &config.initrd {
+                Initrd::None => None,
+                Initrd::File(path) => Some(path.display().to_string()),
+                Initrd::BuiltIn => Some("built in".to_owned()),
+            },
             cmdline: config.cmdline.clone(),
             mem_mib: config.mem_mib,
             cpus: config.cpus,

@@ -16,6 +16,8 @@ pub(super) fn config(workloads: &[&str], policies: &[&str]) -> LabConfig {
         kernel: None,
         time_limit_s: 60,
         verbose: false,
+        #[cfg(feature = "mutants")]
+        mutant: None,
     }
 }
 

@@ -26,6 +26,7 @@ pub use deliver::{deliver_upcall, user_syscall};
 pub(crate) use iret::iret;
 
 use crate::domain::{Domain, Regs, Step};
+use crate::hypercall::MAX_WORK;
 use deliver::deliver;
 use hypercalls::Vaddr;
 use hypercalls::trap::{GP, NM, PF, UD};
@@ -80,6 +81,10 @@ pub fn exception(
 }
 
 fn page_fault(dom: &mut Domain, cpu: usize, regs: &mut Regs, fault: Fault) -> Fate {
+    if !go_on(dom) {
+        // It comes again if there is still reason for it.
+        return Fate::Resolved;
+    }
     if ptwr::write(dom, cpu, regs, &fault) || m2p::read(dom, cpu, regs, &fault) {
         dom.vcpus[cpu].streak.times = 0;
         return Fate::Resolved;
@@ -88,4 +93,12 @@ fn page_fault(dom: &mut Domain, cpu: usize, regs: &mut Regs, fault: Fault) -> Fa
         true => Fate::Resolved,
         false => Fate::Guest(fault),
     }
+}
+
+/// Goes on with page tables that are under way; whether none are any more.
+fn go_on(dom: &mut Domain) -> bool {
+    dom.mm.limit(Some(MAX_WORK));
+    let settled = dom.mm.settle(&dom.memory);
+    dom.mm.limit(None);
+    settled
 }

@@ -1,17 +1,25 @@
 //! The commands: config from words, the library's run, the report in the form asked for.
 
+mod boot;
+mod images;
 mod list;
+#[cfg(feature = "mutants")]
+mod mutants;
 
+pub(super) use boot::boot;
+pub(super) use images::images;
 pub(super) use list::list;
+#[cfg(feature = "mutants")]
+pub(super) use mutants::mutants;
 
-use super::args::{BenchArgs, BootArgs, CompareArgs, LabArgs};
+use super::args::{BenchArgs, CompareArgs, LabArgs};
 use super::names::{chosen, policies, workloads};
-use super::output::{Output, replace};
+use super::output::Output;
 use super::progress::Bar;
 use super::{Exit, Failure};
 use anyhow::anyhow;
 use std::path::Path;
-use xenlet::config::{Backend, BenchConfig, BootConfig, LabConfig};
+use xenlet::config::{Backend, BenchConfig, LabConfig};
 use xenlet::progress::Progress;
 use xenlet::report::compare as comparing;
 use xenlet::report::{Format, LabReport, csv, json, ktap, table};
@@ -44,6 +52,8 @@ fn lab_config(args: LabArgs, verbose: bool) -> Result<LabConfig, Failure> {
         kernel: args.kernel,
         time_limit_s: args.time_limit,
         verbose,
+        #[cfg(feature = "mutants")]
+        mutant: mutants::mutant(args.mutant)?,
     })
 }
 
@@ -66,40 +76,6 @@ pub(super) fn doctor(output: &Output) -> Result<Exit, Failure> {
         Format::Table | Format::Ktap => report.table(),
     })?;
     Ok(report.exit())
-}
-
-/// `xenlet boot`. The console has stdout, so the report is printed only where it is asked for.
-pub(super) fn boot(args: BootArgs, output: &Output, verbose: bool) -> Result<Exit, Failure> {
-    output.no_ktap("boot")?;
-    let stats = args.stats.clone();
-    if let Some(stats) = &stats {
-        Output::new(Format::Json, Some(stats.clone()))?;
-    }
-    let config = boot_config(args, verbose);
-    let report = xenlet::boot::run(&config).map_err(|e| Failure::new(e.exit(), e))?;
-    if let Some(stats) = &stats {
-        replace(stats, &json(&report)).map_err(Failure::usage)?;
-    }
-    if output.is_file() {
-        output.write(&match output.format {
-            Format::Json => json(&report),
-            Format::Csv => report.csv(),
-            Format::Table | Format::Ktap => report.table(),
-        })?;
-    }
-    Ok(report.ended.exit())
-}
-
-fn boot_config(args: BootArgs, verbose: bool) -> BootConfig {
-    BootConfig {
-        kernel: args.kernel,
-        initrd: args.initrd,
-        cmdline: args.cmdline,
-        mem_mib: args.mem_mib,
-        cpus: args.cpus,
-        time_limit_s: args.time_limit,
-        verbose,
-    }
 }
 
 /// `xenlet compare`.
