@@ -1,0 +1,95 @@
+//! Ordinary KVM on any machine: runs a command on real `kvm_amd` and `kvm_intel`, emulated.
+//!
+//! Owns the way from a program on this machine to its exit code on another kind of host. In: a
+//! [`Kind`] of host and a [`Command`]. Out: an [`Output`], or a [`HarnessError`] that tells the
+//! host's death (L1, the emulated machine's Linux) from the harness's own trouble; a command that
+//! merely fails is an `Output` with its code. Everything needed comes from Debian packages, fetched
+//! once into a cache and never installed (`packages`); a machine that cannot get them has a
+//! [`Skip`] to print.
+//!
+//! `cargo test -p tests --test hosts -- --nocapture` runs the short list of hosts,
+//! `XENLET_HOSTS=all` before it all of them, `XENLET_HOSTS=amd-npt0,intel-ept1` those named.
+
+mod apt;
+mod bochs;
+mod boot;
+mod cache;
+mod compare;
+mod console;
+mod cpio;
+mod initramfs;
+mod kind;
+mod packages;
+mod qemu;
+mod scratch;
+mod sources;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use boot::HarnessError;
+pub use compare::{Comparison, compare};
+pub use kind::{Kind, UnknownKind};
+pub use packages::Skip;
+
+use packages::Packages;
+
+/// What to run on the emulated host.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// The program on this machine; it is packed with the libraries `ldd` names.
+    pub binary: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Further files: path here, absolute path there.
+    pub files: Vec<(PathBuf, String)>,
+    /// How long the command may run there, in this machine's time, the boot not included.
+    pub time_limit: Duration,
+}
+
+/// What the command did.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its exit code; 128 + N when signal N ended it.
+    pub code: i32,
+    /// Its standard output, byte for byte.
+    pub stdout: Vec<u8>,
+    /// The console of the emulated host: the kernel's messages and the command's standard error.
+    pub console: String,
+    /// How often KVM asked the CPU for a TLB flush while the command ran, where it can be counted.
+    pub flushes: Option<u64>,
+    /// Boot, command and power-off together.
+    pub wall: Duration,
+}
+
+/// The emulators and the L1 kernel, unpacked and ready.
+#[derive(Debug)]
+pub struct Harness {
+    packages: Packages,
+}
+
+impl Harness {
+    /// Fetches what is missing from the cache; quick when nothing is.
+    ///
+    /// # Errors
+    /// Why this machine cannot have it: a reason to skip, not a failure.
+    pub fn prepare() -> Result<Self, Skip> {
+        Ok(Self {
+            packages: Packages::open()?,
+        })
+    }
+
+    /// Boots a host of `kind`, runs `command` on it, and powers it off.
+    ///
+    /// # Errors
+    /// See [`HarnessError`]: everything but the command's own exit code.
+    pub fn run(&self, kind: Kind, command: &Command) -> Result<Output, HarnessError> {
+        boot::run(&self.packages, kind, command)
+    }
+
+    /// A static busybox, for commands that need no program of ours.
+    #[must_use]
+    pub fn busybox(&self) -> PathBuf {
+        self.packages.busybox()
+    }
+}
