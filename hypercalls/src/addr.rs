@@ -52,16 +52,19 @@ impl Mfn {
     /// The address of the frame's first byte. Wraps for numbers of 2^52 and more, which no
     /// machine has; validate against the machine's size first.
     #[must_use]
+    #[inline]
     pub const fn maddr(self) -> Maddr {
         Maddr(self.0 << PAGE_SHIFT)
     }
     /// The address of entry `index` of the frame taken as a page table. `index` below 512.
     #[must_use]
+    #[inline]
     pub const fn entry(self, index: usize) -> Maddr {
         Maddr((self.0 << PAGE_SHIFT) + index as u64 * 8)
     }
     /// The frame `n` further on.
     #[must_use]
+    #[inline]
     pub const fn add(self, n: u64) -> Mfn {
         Mfn(self.0.wrapping_add(n))
     }
@@ -70,6 +73,7 @@ impl Mfn {
 impl Pfn {
     /// The frame `n` further on.
     #[must_use]
+    #[inline]
     pub const fn add(self, n: u64) -> Pfn {
         Pfn(self.0.wrapping_add(n))
     }
@@ -78,16 +82,19 @@ impl Pfn {
 impl Maddr {
     /// The frame this address lies in.
     #[must_use]
+    #[inline]
     pub const fn mfn(self) -> Mfn {
         Mfn(self.0 >> PAGE_SHIFT)
     }
     /// The offset in that frame, in bytes.
     #[must_use]
+    #[inline]
     pub const fn offset(self) -> u64 {
         self.0 & (PAGE_SIZE - 1)
     }
     /// The address `n` bytes further on.
     #[must_use]
+    #[inline]
     pub const fn add(self, n: u64) -> Maddr {
         Maddr(self.0.wrapping_add(n))
     }
@@ -96,32 +103,38 @@ impl Maddr {
 impl Vaddr {
     /// Bits 63..47 all alike: the address can be translated at all.
     #[must_use]
+    #[inline]
     pub const fn is_canonical(self) -> bool {
         let high = (self.0 as i64) >> (VADDR_BITS - 1);
         high == 0 || high == -1
     }
     /// The first address of its page.
     #[must_use]
+    #[inline]
     pub const fn page(self) -> Vaddr {
         Vaddr(self.0 & !(PAGE_SIZE - 1))
     }
     /// The offset in its page, in bytes.
     #[must_use]
+    #[inline]
     pub const fn offset(self) -> u64 {
         self.0 & (PAGE_SIZE - 1)
     }
     /// The address `n` bytes further on.
     #[must_use]
+    #[inline]
     pub const fn add(self, n: u64) -> Vaddr {
         Vaddr(self.0.wrapping_add(n))
     }
     /// The slot this address selects in a table of `level` (L4: bits 47..39, ... L1: bits 20..12).
     #[must_use]
+    #[inline]
     pub const fn slot(self, level: crate::Level) -> usize {
         (self.0 >> level.shift()) as usize & 0x1ff
     }
     /// The sign-extended address whose L4 slot is `slot` and whose lower bits are 0.
     #[must_use]
+    #[inline]
     pub const fn from_l4_slot(slot: u64) -> Vaddr {
         let shift = 64 - VADDR_BITS;
         Vaddr((((slot << 39) << shift) as i64 >> shift) as u64)

@@ -13,6 +13,7 @@ pub mod console;
 pub mod elfnote;
 pub mod errno;
 pub mod event;
+pub mod grant_table;
 pub mod lab;
 pub mod memory;
 pub mod mmu;

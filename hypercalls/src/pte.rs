@@ -64,11 +64,13 @@ impl Level {
     pub const ALL: [Level; 4] = [Level::L1, Level::L2, Level::L3, Level::L4];
     /// The lowest virtual-address bit this level's index takes.
     #[must_use]
+    #[inline]
     pub const fn shift(self) -> u32 {
         12 + 9 * (self as u32 - 1)
     }
     /// The level of the tables this level's entries point to; `None` at L1.
     #[must_use]
+    #[inline]
     pub const fn below(self) -> Option<Level> {
         match self {
             Level::L1 => None,
@@ -94,36 +96,43 @@ impl Pte {
 
     /// An entry for `mfn` with `flags`; frame bits beyond 2^40 frames are dropped.
     #[must_use]
+    #[inline]
     pub const fn new(mfn: Mfn, flags: PteFlags) -> Pte {
         Pte((mfn.maddr().0 & Self::MFN_MASK) | flags.bits())
     }
     /// The frame it names, whether present or not.
     #[must_use]
+    #[inline]
     pub const fn mfn(self) -> Mfn {
         Maddr(self.0 & Self::MFN_MASK).mfn()
     }
     /// Everything that is not the frame number.
     #[must_use]
+    #[inline]
     pub const fn flags(self) -> PteFlags {
         PteFlags::from_bits_retain(self.0 & !Self::MFN_MASK)
     }
     /// Whether P is set.
     #[must_use]
+    #[inline]
     pub const fn is_present(self) -> bool {
         self.0 & PteFlags::PRESENT.bits() != 0
     }
     /// Whether all of `flags` are set.
     #[must_use]
+    #[inline]
     pub const fn has(self, flags: PteFlags) -> bool {
         self.0 & flags.bits() == flags.bits()
     }
     /// The same entry with `flags` set.
     #[must_use]
+    #[inline]
     pub const fn with(self, flags: PteFlags) -> Pte {
         Pte(self.0 | flags.bits())
     }
     /// The same entry with `flags` cleared.
     #[must_use]
+    #[inline]
     pub const fn without(self, flags: PteFlags) -> Pte {
         Pte(self.0 & !flags.bits())
     }

@@ -6,6 +6,7 @@
 
 use crate::{console, event, hypercall, kernel, percpu, physmap, smp, task, trap};
 use core::cell::UnsafeCell;
+use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 use guest::machine::{Access, Fault, Machine, TaskId};
 use hypercalls::lab::{Cause, LAB_ATTACH};
@@ -119,13 +120,19 @@ impl Machine for Xen {
             flags: 0,
             pad: 0,
         };
-        let cpu = percpu::cpu() as u64;
+        let cpu = percpu::cpu();
+        let before = event::ticks(cpu);
         let at = hypercall::address_of(&mut arg);
         let ret = hypercall::call(
             Nr::VcpuOp,
-            [u64::from(VCPUOP_SET_SINGLESHOT_TIMER), cpu, at, 0, 0],
+            [u64::from(VCPUOP_SET_SINGLESHOT_TIMER), cpu as u64, at, 0, 0],
         );
         assert!(ret == 0, "set_singleshot_timer: {ret}");
+        // A hypervisor may keep the timer on another processor; then the event comes a moment
+        // later than the call's return.
+        while event::ticks(cpu) == before && !(percpu::is_masked() && percpu::is_pending()) {
+            spin_loop();
+        }
     }
 
     fn ipi_self(&self) {

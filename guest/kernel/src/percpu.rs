@@ -76,6 +76,11 @@ pub(crate) fn is_pending() -> bool {
     info_byte(0).load(Ordering::Acquire) != 0
 }
 
+/// Whether upcalls are masked.
+pub(crate) fn is_masked() -> bool {
+    info_byte(1).load(Ordering::Relaxed) != 0
+}
+
 /// Sets the upcall mask; what it was. Plain accesses: only this vCPU writes the byte, and the
 /// hypervisor kicks a vCPU whose mask it saw set too late.
 pub(crate) fn set_mask(masked: bool) -> bool {

@@ -162,6 +162,8 @@ impl Run<'_> {
             Op::Irq(entry) => interrupt(w.os, Errand::Set, entry),
             Op::IrqFlush => interrupt(w.os, Errand::Flush, 0),
             Op::IrqSection(entry) => interrupt(w.os, Errand::Section, entry),
+            // With bottom halves off there is no preemption, neither in the call nor after it.
+            Op::BhDisable | Op::BhEnable => self.bracket(op)?,
             _ if self.window && self.preemptible() && self.fits(op) => {
                 self.window = false;
                 self.preempted(n, |run| run.bracket(op))?;
@@ -305,7 +307,9 @@ impl Run<'_> {
         self.pending = [false; ENTRIES];
         let slot = &os.core.program;
         add(&slot.promises, 1);
-        for place in Place::ALL {
+        // Not the neighbour's own: when it runs depends on whether the policy has a window. It
+        // looks at them itself, and so does the final check.
+        for place in [Place::Kernel, Place::Fixmap] {
             if let Some(r) = os.core.oracle.regions[place as usize].get() {
                 (0..r.count).for_each(|i| digest(os, &r, i));
             }

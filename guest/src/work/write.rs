@@ -52,12 +52,16 @@ impl Work<'_> {
         let full = os.core.meter.full.get();
         self.count_hint(r.va(i));
         f(os);
+        let waits = os.queues();
+        if !waits {
+            os.set_model(r, i, pte);
+        }
         if os.core.meter.full.get() != full {
             // The buffer went out before this write was queued: the model must not have it yet.
             os.promised();
         }
         os.set_model(r, i, pte);
-        if os.queues() {
+        if waits {
             os.mark_dirty(r, i)
         } else {
             os.compare(r, i)

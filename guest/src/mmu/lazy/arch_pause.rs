@@ -58,13 +58,13 @@ impl Policy for ArchPause {
         Ok(())
     }
     fn pause(&self, cx: &Context<'_>) -> Result<(), Bug> {
-        if !cx.in_interrupt && nested::count_pause(cx) {
+        if nested::pause_counted(cx) {
             arch_pause(cx, Cause::Pause);
         }
         Ok(())
     }
     fn resume(&self, cx: &Context<'_>) -> Result<(), Bug> {
-        if !cx.in_interrupt && nested::count_resume(cx) {
+        if nested::resume_counted(cx) {
             arch_resume(cx);
         }
         Ok(())

@@ -5,6 +5,8 @@
 
 mod arch_pause;
 mod eager;
+#[cfg(test)]
+mod explore;
 mod generic;
 mod generic_7_2;
 mod legacy_6_1;

@@ -123,9 +123,29 @@ pub(super) fn count_resume(cx: &Context<'_>) -> bool {
     active(task)
 }
 
+/// Counts a caller's pause, which has a window. Whether the hook is due.
+pub(super) fn pause_counted(cx: &Context<'_>) -> bool {
+    if cx.in_interrupt {
+        return false;
+    }
+    let due = count_pause(cx);
+    (cx.window)();
+    due
+}
+
+/// Counts a caller's resume, likewise.
+pub(super) fn resume_counted(cx: &Context<'_>) -> bool {
+    if cx.in_interrupt {
+        return false;
+    }
+    let due = count_resume(cx);
+    (cx.window)();
+    due
+}
+
 /// `lazy_mmu_mode_pause`.
 pub(super) fn pause(cx: &Context<'_>, hooks: Hooks) -> Result<(), Bug> {
-    if !cx.in_interrupt && count_pause(cx) {
+    if pause_counted(cx) {
         arch_leave(cx, hooks, Cause::Pause)?;
     }
     Ok(())
@@ -133,7 +153,7 @@ pub(super) fn pause(cx: &Context<'_>, hooks: Hooks) -> Result<(), Bug> {
 
 /// `lazy_mmu_mode_resume`.
 pub(super) fn resume(cx: &Context<'_>, hooks: Hooks) -> Result<(), Bug> {
-    if !cx.in_interrupt && count_resume(cx) {
+    if resume_counted(cx) {
         arch_enter(cx, hooks)?;
     }
     Ok(())

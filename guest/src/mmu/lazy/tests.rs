@@ -16,11 +16,6 @@ struct Bench {
     interrupt: Cell<bool>,
     hooks: Cell<Option<Hooks>>,
     flushes: RefCell<Vec<Cause>>,
-    /// Windows passed, and those in which a preemption comes, a bit each.
-    windows: Cell<u32>,
-    preempted: Cell<u32>,
-    /// The first BUG of a preemption.
-    died: Cell<Option<Bug>>,
 }
 
 fn bench(name: &str) -> Bench {
@@ -35,9 +30,6 @@ fn bench(name: &str) -> Bench {
         interrupt: Cell::new(false),
         hooks: Cell::new(None),
         flushes: RefCell::default(),
-        windows: Cell::default(),
-        preempted: Cell::default(),
-        died: Cell::default(),
     }
 }
 
@@ -52,20 +44,9 @@ impl Bench {
                 ..Config::LINUX
             },
             flush: &|cause| self.flushes.borrow_mut().push(cause),
-            window: &|| self.window(),
+            window: &|| {},
         };
         f(self.policy, &cx)
-    }
-    fn window(&self) {
-        let n = self.windows.replace(self.windows.get() + 1);
-        if self
-            .preempted
-            .get()
-            .checked_shr(n)
-            .is_some_and(|bits| bits & 1 != 0)
-        {
-            self.died.set(self.died.get().or(self.switch().err()));
-        }
     }
     fn enable(&self) -> Result<Token, Bug> {
         self.on(|p, cx| p.enable(cx))
@@ -346,61 +327,4 @@ fn arch_pause_keeps_the_parameters() {
     assert_eq!((b.task.get().hint, b.queues()), (Some(FIRST), true));
     assert!(b.disable(Token::Default).is_ok());
     assert_eq!(b.task.get().hint, None);
-}
-
-/// Every balanced sequence of calls up to six, preempted in every set of windows.
-fn explore(name: &str, hooks: Hooks) -> Option<Bug> {
-    const CALLS: u32 = 6;
-    for sequence in 0..1u32 << (2 * CALLS) {
-        for preempted in 0..1 << CALLS {
-            let b = bench(name);
-            b.hooks.set(Some(hooks));
-            b.preempted.set(preempted);
-            let bug = play(&b, sequence, CALLS).err().or(b.died.get());
-            if bug.is_some() {
-                return bug;
-            }
-        }
-    }
-    None
-}
-
-/// Two bits a call; calls that would not nest properly are left out.
-fn play(b: &Bench, sequence: u32, calls: u32) -> Result<(), Bug> {
-    let mut open = Vec::new();
-    for n in 0..calls {
-        let call = sequence >> (2 * n) & 3;
-        match (call, open.last()) {
-            (0, _) => {
-                open.push(0);
-                b.enable()?;
-            }
-            (1, _) => {
-                open.push(1);
-                b.pause()?;
-            }
-            (2, Some(0)) => {
-                open.pop();
-                b.disable(Token::Default)?;
-            }
-            (3, Some(1)) => {
-                open.pop();
-                b.resume()?;
-            }
-            _ => continue,
-        }
-        let lazy = open.contains(&0) && !open.contains(&1);
-        assert_eq!(b.queues(), lazy, "{sequence:b} after call {n}");
-    }
-    Ok(())
-}
-
-#[test]
-fn preemption_at_every_step() {
-    for name in ["generic", "with-ptes"] {
-        assert_eq!(explore(name, Hooks::Cpu), None);
-        assert_eq!(explore(name, Hooks::Task), None);
-    }
-    assert_eq!(explore("arch-pause", Hooks::Task), None);
-    assert_eq!(explore("generic", Hooks::CpuStrict), Some(BUG_ENTER));
 }

@@ -2,9 +2,12 @@
 
 use super::{Queue, UPDATE};
 use hypercalls::Nr;
-use hypercalls::mmu::MmuUpdate;
+use hypercalls::mmu::{MMU_COMMAND_MASK, MmuUpdate};
 use hypercalls::multicall::MulticallEntry;
 use zerocopy::IntoBytes;
+
+/// The command in an update's first byte.
+const COMMAND: u8 = MMU_COMMAND_MASK as u8;
 
 impl Queue {
     /// The mutant's merge: opens a gap at the end of entry `at`'s arguments.
@@ -60,7 +63,9 @@ impl Queue {
         }
         let (from, count) = (entry.args[0] as usize, entry.args[1] as usize);
         let (updates, _) = self.args[from..from + count * UPDATE].as_chunks_mut::<UPDATE>();
-        let twice = |n: usize| updates[..n].iter().any(|u| u[..8] == updates[n][..8]);
+        // The lowest bits of the first byte are the command: a commit names what a set names.
+        let named = |n: usize| (updates[n][0] & !COMMAND, &updates[n][1..8]);
+        let twice = |n: usize| (0..n).any(|earlier| named(earlier) == named(n));
         if !(0..count).any(twice) {
             updates.reverse();
         }
