@@ -3,7 +3,7 @@
 use crate::config::{BootConfig, Initrd};
 use crate::domain::{Domain, DomainConfig, Program};
 use crate::exit::Exit;
-use crate::image::{Image, ImageError};
+use crate::image::{self, Image, OpenError};
 use crate::images::{Cache, CacheError};
 use crate::initramfs::{self, InitramfsError};
 use crate::kvm::{Ending, Host as KvmHost, HostError, Options, StartError};
@@ -12,6 +12,7 @@ use crate::report::boot::{BootReport, Ended};
 use hypercalls::sched::{SHUTDOWN_POWEROFF, SHUTDOWN_REBOOT, SHUTDOWN_SUSPEND};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, stdin, stdout};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -19,23 +20,17 @@ use thiserror::Error;
 /// Why a guest was not booted.
 #[derive(Debug, Error)]
 pub enum BootError {
-    /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
+    /// The kernel cannot be read, or is no PV kernel.
+    #[error(transparent)]
+    Kernel(#[from] OpenError),
+    /// The initrd cannot be read.
+    #[error("cannot read initrd {}", path.display())]
+    Initrd {
         /// The file.
         path: PathBuf,
         /// Why not.
         #[source]
         source: std::io::Error,
-    },
-    /// The kernel is not a PV kernel.
-    #[error("{path}: {source}")]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: ImageError,
     },
     /// There is no initramfs.
     #[error(transparent)]
@@ -56,7 +51,7 @@ impl BootError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            BootError::Read { .. } | BootError::Image { .. } => Exit::Usage,
+            BootError::Kernel(_) | BootError::Initrd { .. } => Exit::Usage,
             BootError::Initramfs(_) | BootError::Cache(_) => Exit::Usage,
             BootError::Start(StartError::Build(_)) => Exit::Usage,
             BootError::Start(_) | BootError::Host(_) => Exit::Host,
@@ -69,10 +64,7 @@ impl BootError {
 /// # Errors
 /// If the guest cannot be started; how it ended is in the report.
 pub fn run(config: &BootConfig) -> Result<BootReport, BootError> {
-    let image = Image::parse(read(&config.kernel)?).map_err(|source| BootError::Image {
-        path: config.kernel.clone(),
-        source,
-    })?;
+    let image = Image::open(&config.kernel)?;
     let initrd = initrd(config)?;
     let kvm = KvmHost::open()?;
     let domain = DomainConfig {
@@ -80,6 +72,7 @@ pub fn run(config: &BootConfig) -> Result<BootReport, BootError> {
         cpus: config.cpus as usize,
         cmdline: config.cmdline.clone(),
         initrd,
+        ..DomainConfig::default()
     };
     let machine = kvm.build(&Program::from(&image), &domain)?;
     drop((image, domain));
@@ -87,12 +80,10 @@ pub fn run(config: &BootConfig) -> Result<BootReport, BootError> {
     let outcome = machine.run(Options {
         time_limit: config.time_limit_s.map(Duration::from_secs),
         output: Some(Box::new(stdout())),
+        output_fd: Some(stdout().as_raw_fd()),
         input: !stdin().is_terminal(),
     })?;
     let (ended, detail) = ended(outcome.ending);
-    if !detail.is_empty() {
-        eprintln!("{detail}");
-    }
     let mut host = Host::here();
     host.strategies = kvm.probe.strategies();
     let mut report = BootReport::new(config, host, ended, start.elapsed().as_secs_f64());
@@ -113,7 +104,7 @@ fn initrd(config: &BootConfig) -> Result<Option<Vec<u8>>, BootError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, BootError> {
-    std::fs::read(path).map_err(|source| BootError::Read {
+    image::read(path).map_err(|source| BootError::Initrd {
         path: path.to_owned(),
         source,
     })

@@ -25,6 +25,7 @@ pub mod memory;
 pub mod mm;
 pub mod progress;
 pub mod report;
+pub mod sandbox;
 pub mod stats;
 pub mod trap;
 pub mod xenstore;

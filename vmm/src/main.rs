@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     match cli::run(args) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("xenlet: {:#}", failure.error);
+            cli::say(&format!("xenlet: {:#}", failure.error));
             failure.exit.into()
         }
     }
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 /// Help and version go to stdout and are a success; everything else is bad usage, in one line.
 fn not_run(e: &clap::Error) -> ExitCode {
     if e.use_stderr() {
-        eprintln!("xenlet: {}", one_line(&e.render().to_string()));
+        cli::say(&format!("xenlet: {}", one_line(&e.render().to_string())));
         return Exit::Usage.into();
     }
     // Nobody may be reading any more; that changes nothing.

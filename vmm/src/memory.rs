@@ -76,6 +76,7 @@ impl Memory {
     ///
     /// # Errors
     /// If any byte is outside memory.
+    #[inline]
     pub fn read(&self, at: Maddr, into: &mut [u8]) -> Result<(), BadMaddr> {
         let bytes = self.region.get_slice(at.0 as usize, into.len());
         bytes.map_err(|_| BadMaddr(at))?.copy_to(into);
@@ -86,6 +87,7 @@ impl Memory {
     ///
     /// # Errors
     /// If any byte is outside memory; nothing is written then.
+    #[inline]
     pub fn write(&self, at: Maddr, from: &[u8]) -> Result<(), BadMaddr> {
         let bytes = self.region.get_slice(at.0 as usize, from.len());
         bytes.map_err(|_| BadMaddr(at))?.copy_from(from);
@@ -136,6 +138,7 @@ impl Memory {
     ///
     /// # Errors
     /// If the eight bytes are outside memory or not 8-byte aligned.
+    #[inline]
     pub fn compare_exchange_u64(
         &self,
         at: Maddr,

@@ -4,6 +4,7 @@
 mod process;
 mod queue;
 mod round_trip;
+pub mod rules;
 
 use crate::config::{Backend, BenchConfig};
 use crate::exit::Exit;
@@ -23,7 +24,7 @@ pub enum BenchError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// This program could not be run again, or measured.
-    #[error("running this program for a measure: {0}")]
+    #[error("cannot run this program for a measure")]
     Process(#[from] std::io::Error),
     /// A guest of the bench did something else.
     #[error("the bench's guest {0}")]
@@ -68,10 +69,12 @@ pub fn run(
         measures.push(process::default_lab("kvm", 20.0)?);
     }
     if config.backend == Backend::Direct {
-        progress.start(1);
+        progress.start(2);
         progress.cell("lab", "default run");
         measures.push(process::default_lab("direct", 5.0)?);
     }
+    progress.cell("rules", "without a CPU");
+    measures.extend(rules::measure()?);
     Ok(BenchReport::new(host, measures))
 }
 

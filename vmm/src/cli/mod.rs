@@ -8,6 +8,7 @@ mod output;
 mod progress;
 
 pub(crate) use args::Cli;
+pub(crate) use output::say;
 
 use args::Command;
 use xenlet::exit::Exit;

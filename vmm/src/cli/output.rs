@@ -48,6 +48,11 @@ impl Output {
     }
 }
 
+/// A line (or several) to stderr. What nobody can be told, changes nothing.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// A reader that has seen enough is no failure.
 fn to_stdout(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();

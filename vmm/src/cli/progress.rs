@@ -1,5 +1,6 @@
 //! The progress bar: on stderr, and only if that is a terminal.
 
+use super::output::say;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
 use xenlet::progress::Progress;
@@ -34,7 +35,7 @@ impl Progress for Bar {
 
     fn line(&mut self, text: &str) {
         // A hidden bar prints nothing, and what is worth a line is worth it without a terminal.
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| say(text));
     }
 
     fn finish(&mut self) {

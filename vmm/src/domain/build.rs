@@ -4,7 +4,7 @@
 //! yet, so nothing can be half-built: an error leaves no domain.
 
 use super::error::{BuildError, MAX_MIB};
-use super::host::{DomainConfig, HostLayout, MAX_CPUS};
+use super::host::{DomainConfig, GRANT_FRAMES, HostLayout, MAX_CPUS};
 use super::layout::{Layout, LayoutError, Needs};
 use super::load::{self, Ports};
 use super::program::{PAGES_PER_MIB, Program};
@@ -82,6 +82,8 @@ pub fn build(
         nr_pages,
         shared_info,
         assists: 0,
+        grant_frames_used: 0,
+        poison: config.poison,
         kicks: 0,
         updates_in_trap: 0,
     };
@@ -179,7 +181,9 @@ fn count(
     let guest = Mfn(host.hv_frames)..shared_info.mfn();
     let mut mm = Mm::new(memory.frames(), guest, host.hv_l4_entry, host.m2p);
     mm.set_vcpus(u64::MAX >> (64 - cpus));
-    mm.share(shared_info.mfn())?;
+    for i in 0..=GRANT_FRAMES {
+        mm.share(shared_info.mfn().add(i))?;
+    }
     if memory.frames() <= AMD_MMIO.start.0 {
         mm.permit_io(AMD_MMIO);
     }

@@ -1,7 +1,7 @@
 //! The independent recount of the page-table rules, from what a domain holds. For tests, fuzzing
 //! and a debug mode: it reads every live table.
 
-use super::Domain;
+use super::{Domain, GRANT_FRAMES};
 use crate::mm::recount::{Difference, Roots, recount};
 use hypercalls::Mfn;
 
@@ -17,7 +17,8 @@ impl Domain {
         let moved = self.vcpus.iter().filter(|v| v.info_registered);
         let writable = moved.map(|v| v.info.mfn());
         let rings = self.services.frames();
-        let shared = rings.into_iter().chain([self.shared_info.mfn()]);
+        let ours = (0..=GRANT_FRAMES).map(|i| self.shared_info.mfn().add(i));
+        let shared = rings.into_iter().chain(ours);
         let descriptors = self.vcpus.iter().flat_map(|v| v.gdt.frames.iter().copied());
         Roots {
             pins: pinned.filter_map(level).collect(),

@@ -14,6 +14,9 @@ pub struct DomainConfig {
     pub cmdline: String,
     /// Initial RAM disk, if any.
     pub initrd: Option<Vec<u8>>,
+    /// Destroys what a hypercall may destroy, as a debug build of Xen does: the argument registers
+    /// it used, and all but the result of a multicall's entries. For tests of guests.
+    pub poison: bool,
 }
 
 impl Default for DomainConfig {
@@ -23,12 +26,16 @@ impl Default for DomainConfig {
             cpus: 1,
             cmdline: String::new(),
             initrd: None,
+            poison: false,
         }
     }
 }
 
 /// vCPUs a domain can have: those with a place in the shared-info page.
 pub const MAX_CPUS: usize = 32;
+
+/// Frames of grant table: 2048 grants.
+pub const GRANT_FRAMES: u64 = 4;
 
 /// The part of the machine that is the hypervisor's: frames 0 up to `hv_frames`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +53,13 @@ pub struct HostLayout {
 }
 
 impl HostLayout {
-    /// Frames of the whole machine for a guest of `mem_mib`: the hypervisor's, the guest's and the
-    /// shared-info page.
+    /// Frames of the whole machine for a guest of `mem_mib`: the hypervisor's, the guest's, the
+    /// shared-info page and the grant table.
     #[must_use]
     pub const fn total_frames(hv_frames: u64, mem_mib: u64) -> u64 {
         hv_frames
             .saturating_add(mem_mib.saturating_mul(PAGES_PER_MIB))
-            .saturating_add(1)
+            .saturating_add(1 + GRANT_FRAMES)
     }
 
     /// Frames a machine-to-physical table of `frames` entries takes.

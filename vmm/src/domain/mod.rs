@@ -36,7 +36,7 @@ pub use clock::Clock;
 pub use console::Console;
 pub use error::BuildError;
 pub use events::{Binding, Events, Port};
-pub use host::{DomainConfig, HostLayout, MAX_CPUS};
+pub use host::{DomainConfig, GRANT_FRAMES, HostLayout, MAX_CPUS};
 pub use lab::{CellReport, Lab, LabError, MAX_CELLS};
 pub use layout::{Layout, LayoutError};
 pub use program::{PAGES_PER_MIB, Piece, Program};
@@ -87,6 +87,10 @@ pub struct Domain {
     pub shared_info: Maddr,
     /// The emulation modes the guest switched on, a bit a `VMASST_TYPE_*` number.
     pub assists: u64,
+    /// Frames of grant table the guest has asked for.
+    pub(crate) grant_frames_used: u32,
+    /// Whether hypercalls destroy what they may ([`DomainConfig::poison`]).
+    pub poison: bool,
     kicks: u64,
     pub(crate) updates_in_trap: u64,
 }
@@ -96,6 +100,12 @@ impl Domain {
     #[must_use]
     pub fn first_mfn(&self) -> Mfn {
         Mfn(self.host.hv_frames)
+    }
+
+    /// The grant table's first frame; the others follow.
+    #[must_use]
+    pub fn first_grant_frame(&self) -> Mfn {
+        self.shared_info.mfn().add(1)
     }
 
     /// The guest's memory as vCPU `cpu` sees it now.
@@ -131,9 +141,16 @@ impl Domain {
         build(&Program::none(), &config, &host)
     }
 
-    /// What the host must do before the guest runs again, counted.
+    /// What the host must do before the guest runs again, counted: each entry once, with what it
+    /// holds now. A later store over one that was cleared is not logged by itself.
     pub fn take_effects(&mut self) -> Effects {
-        let effects = self.mm.take_effects();
+        let mut effects = self.mm.take_effects();
+        effects.stores.sort_unstable_by_key(|store| store.at);
+        effects.stores.dedup_by_key(|store| store.at);
+        for store in &mut effects.stores {
+            // The rules wrote it: it is in memory.
+            store.value = self.memory.read_u64(store.at).unwrap_or(store.value);
+        }
         let counters = &mut self.stats.counters;
         counters.flushes += u64::from(effects.flush.vcpus.count_ones());
         counters.page_flushes += effects.flush.pages.len() as u64;

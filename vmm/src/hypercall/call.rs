@@ -12,6 +12,8 @@ use hypercalls::Nr;
 use hypercalls::lab::Cause;
 use hypercalls::mmu::MMU_UPDATE_PREEMPTED;
 
+/// What is in a word that was destroyed.
+pub(super) const POISON: u64 = 0xaaaa_aaaa_aaaa_aaaa;
 /// Bytes of the `syscall` instruction.
 const SYSCALL_LEN: u64 = 2;
 
@@ -21,10 +23,16 @@ pub fn syscall(dom: &mut Domain, cpu: usize, regs: &mut Regs) -> Step {
     if !dom.vcpus[cpu].kernel_mode {
         return trap::user_syscall(dom, cpu, regs);
     }
-    let args = [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9];
-    let step = match trap(dom, cpu, regs.rax, args) {
+    let (nr, args) = (
+        regs.rax,
+        [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9],
+    );
+    let step = match trap(dom, cpu, nr, args) {
         Ok(Progress::Done(result)) => {
             regs.rax = result as u64;
+            if dom.poison {
+                poison(nr, regs);
+            }
             Step::Resume
         }
         Ok(Progress::Continue(args)) => {
@@ -42,6 +50,22 @@ pub fn syscall(dom: &mut Domain, cpu: usize, regs: &mut Regs) -> Step {
         return trap::iret(dom, cpu, regs);
     }
     step
+}
+
+/// Destroys the registers that hypercall `nr` took its arguments from. No others: a guest may
+/// count on those.
+fn poison(nr: u64, regs: &mut Regs) {
+    let used = Nr::from_raw(nr).map_or(0, Nr::args);
+    let registers = [
+        &mut regs.rdi,
+        &mut regs.rsi,
+        &mut regs.rdx,
+        &mut regs.r10,
+        &mut regs.r8,
+    ];
+    for register in registers.into_iter().take(used) {
+        *register = POISON;
+    }
 }
 
 /// One hypercall from kernel mode without registers: the result for rax, or what happens instead

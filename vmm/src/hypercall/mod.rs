@@ -11,6 +11,7 @@ mod console;
 mod debug;
 mod descriptor;
 mod event;
+mod grant_table;
 mod initialise;
 mod lab;
 mod memory;
@@ -90,7 +91,7 @@ fn dispatch(dom: &mut Domain, cpu: usize, nr: u64, args: [u64; 6]) -> Result<Pro
         Nr::CallbackOp => callback::callback_op(dom, cpu, args),
         Nr::EventChannelOp => event::event_channel_op(dom, cpu, args),
         Nr::PhysdevOp => physdev::physdev_op(dom, cpu, args),
-        Nr::GrantTableOp => Err(Errno::ENOSYS),
+        Nr::GrantTableOp => grant_table::grant_table_op(dom, cpu, args),
         Nr::Lab => lab::lab(dom, cpu, args),
     };
     Ok(match answer {
@@ -142,6 +143,10 @@ impl Calls for Entries<'_> {
 
     fn refuse(&mut self, refusal: Refusal) -> i64 {
         self.dom.mm.refuse(refusal)
+    }
+
+    fn poisons(&self) -> bool {
+        self.dom.poison
     }
 
     /// A wait in the midst of a multicall is over at once, as any wait may be.

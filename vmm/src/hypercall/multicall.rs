@@ -2,6 +2,7 @@
 //! result written back into it; a failing entry does not stop the others.
 
 use super::batch::{MAX_REQUESTS, MAX_WORK};
+use super::call::POISON;
 use super::mmu::Progress;
 use crate::mm::{GuestView, Refusal, array_ok};
 use hypercalls::multicall::MulticallEntry;
@@ -21,6 +22,11 @@ pub trait Calls {
 
     /// Counts a refusal and gives its number.
     fn refuse(&mut self, refusal: Refusal) -> i64;
+
+    /// Whether a finished entry keeps nothing but its result.
+    fn poisons(&self) -> bool {
+        false
+    }
 
     /// One entry: a hypercall other than `multicall`. An unknown number is -ENOSYS.
     ///
@@ -86,6 +92,14 @@ fn entry<C: Calls>(calls: &mut C, at: Vaddr) -> Result<Entry, C::Exit> {
 }
 
 fn write_result<C: Calls>(calls: &C, at: Vaddr, result: i64) -> bool {
+    if calls.poisons() {
+        let entry = MulticallEntry {
+            op: POISON,
+            result,
+            args: [POISON; 6],
+        };
+        return calls.view().write_obj(at, &entry).is_ok();
+    }
     let at = at.add(offset_of!(MulticallEntry, result) as u64);
     calls.view().write_obj(at, &result).is_ok()
 }

@@ -4,6 +4,7 @@ use crate::domain::fixture::{Guest, handler};
 use crate::domain::*;
 use crate::trap::deliver_upcall;
 use hypercalls::event::*;
+use hypercalls::grant_table::*;
 use hypercalls::lab::*;
 use hypercalls::memory::*;
 use hypercalls::mmu::MmuUpdate;
@@ -46,8 +47,66 @@ fn unknown_calls_are_refused_and_counted() {
         assert_eq!(result, Ok(Errno::ENOSYS.to_ret()));
     }
     assert_eq!(g.dom.stats.counters.unknown_hypercalls, 5);
-    g.refused(Nr::GrantTableOp, &[0; 3], Errno::ENOSYS);
+    g.refused(Nr::GrantTableOp, &[99, 0, 1], Errno::ENOSYS);
     g.refused(Nr::PhysdevOp, &[28], Errno::ENOSYS);
+}
+
+#[test]
+fn a_grant_table_can_be_set_up_and_mapped_and_nobodys_grants() {
+    let mut g = Guest::new(1);
+    let grant = |g: &mut Guest, op: u32, at: u64| g.ok(Nr::GrantTableOp, &[op.into(), at, 1]);
+    let list = g.put(&[0_u64; 4]);
+    let own = SetupTable {
+        dom: DOMID_SELF,
+        nr_frames: 4,
+        frame_list: list,
+        ..SetupTable::default()
+    };
+    let at = g.put(&own);
+    grant(&mut g, GNTTABOP_SETUP_TABLE, at);
+    assert_eq!(g.get::<SetupTable>(at).status, GNTST_OKAY);
+    let [first, .., last] = g.get::<[u64; 4]>(list);
+    assert_eq!((first, last), (g.dom.first_grant_frame().0, first + 3));
+    let (va, _) = g.page();
+    let entry = Pte::new(hypercalls::Mfn(last), PteFlags::PRESENT | PteFlags::RW);
+    g.ok(Nr::UpdateVaMapping, &[va.0, entry.0, 2]);
+    g.recount();
+
+    let refused = [
+        (
+            SetupTable {
+                nr_frames: 5,
+                ..own
+            },
+            GNTST_GENERAL_ERROR,
+        ),
+        (SetupTable { dom: 7, ..own }, GNTST_BAD_DOMAIN),
+    ];
+    for (asked, status) in refused {
+        let at = g.put(&asked);
+        grant(&mut g, GNTTABOP_SETUP_TABLE, at);
+        assert_eq!(g.get::<SetupTable>(at).status, status);
+    }
+    let at = g.put(&QuerySize {
+        dom: DOMID_SELF,
+        ..QuerySize::default()
+    });
+    grant(&mut g, GNTTABOP_QUERY_SIZE, at);
+    let size = g.get::<QuerySize>(at);
+    assert_eq!((size.nr_frames, size.max_nr_frames, size.status), (4, 4, 0));
+    let at = g.put(&SetVersion { version: 2 });
+    let args = [GNTTABOP_SET_VERSION.into(), at, 1];
+    g.refused(Nr::GrantTableOp, &args, Errno::ENOSYS);
+    assert_eq!(g.get::<SetVersion>(at).version, 1);
+    grant(&mut g, GNTTABOP_SET_VERSION, at);
+    let at = g.put(&MapGrantRef::default());
+    grant(&mut g, GNTTABOP_MAP_GRANT_REF, at);
+    assert_eq!(g.get::<MapGrantRef>(at).status, GNTST_BAD_DOMAIN);
+    let at = g.put(&UnmapGrantRef::default());
+    grant(&mut g, GNTTABOP_UNMAP_GRANT_REF, at);
+    assert_eq!(g.get::<UnmapGrantRef>(at).status, GNTST_BAD_HANDLE);
+    let many = [GNTTABOP_MAP_GRANT_REF.into(), at, 5000];
+    g.refused(Nr::GrantTableOp, &many, Errno::EINVAL);
 }
 
 #[test]
@@ -627,4 +686,29 @@ fn argument() -> impl Strategy<Value = Argument> {
         (0u64..4096).prop_map(Argument::Frame),
         (0u64..8).prop_map(Argument::Table),
     ]
+}
+
+/// As a debug build of Xen: a guest that counts on anything but results is found out.
+#[test]
+fn poison_destroys_what_was_used_and_nothing_else() {
+    let mut g = Guest::new(1);
+    g.dom.poison = true;
+    let entry = MulticallEntry {
+        op: Nr::XenVersion as u64,
+        result: 0,
+        args: [XENVER_PAGESIZE.into(), 1, 2, 3, 4, 5],
+    };
+    let at = g.put(&entry);
+    (g.regs.rax, g.regs.rdi, g.regs.rsi) = (Nr::Multicall as u64, at, 1);
+    (g.regs.rdx, g.regs.r10, g.regs.r9) = (7, 8, 9);
+    let step = super::syscall(&mut g.dom, 0, &mut g.regs);
+    assert_eq!((step, g.regs.rax), (Step::Resume, 0));
+    let poison = 0xaaaa_aaaa_aaaa_aaaa;
+    assert_eq!((g.regs.rdi, g.regs.rsi), (poison, poison));
+    assert_eq!((g.regs.rdx, g.regs.r10, g.regs.r9), (7, 8, 9));
+    let left: MulticallEntry = g.get(at);
+    assert_eq!(
+        (left.op, left.result, left.args),
+        (poison, 4096, [poison; 6])
+    );
 }

@@ -28,7 +28,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
-/// The largest kernel file read: 1 GiB.
+/// The largest kernel or initrd read: 1 GiB.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// A 64-bit Xen PV kernel.
@@ -112,7 +112,11 @@ impl Image {
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// A regular file's bytes, at most [`MAX_FILE_BYTES`].
+///
+/// # Errors
+/// If it is another kind of file, larger, or cannot be read.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));

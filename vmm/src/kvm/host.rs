@@ -1,5 +1,6 @@
 //! A host that was opened and probed, and a domain's run on it from the first entry to the end.
 
+use super::console::Sink;
 use super::layout::HvLayout;
 use super::open::{self, HostError};
 use super::probe::{self, Coherence, Probe};
@@ -10,11 +11,12 @@ use super::watch::{self, Input, Outside, Signals};
 use super::{cpuid, install, kick};
 use crate::domain::{BuildError, Domain, DomainConfig, HostLayout, Program};
 use crate::memory::Memory;
-use kvm_ioctls::{Cap, Kvm};
+use crate::sandbox::{self, Duty, SandboxError};
+use kvm_ioctls::Kvm;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::sync::{Arc, PoisonError};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 /// What showing a store to a host that shadows page tables takes, in entries' work: about 5 us.
@@ -35,6 +37,9 @@ pub struct Options<'o> {
     pub time_limit: Option<Duration>,
     /// Where console output goes as it comes; without one it is kept in the domain, bounded.
     pub output: Option<Box<dyn Write + Send + 'o>>,
+    /// The descriptor `output` writes to, if writing may have to wait: it must not keep the time
+    /// limit or a signal from ending the domain.
+    pub output_fd: Option<RawFd>,
     /// Whether stdin feeds the console.
     pub input: bool,
 }
@@ -82,7 +87,7 @@ impl Host {
             hv_l4_entry: install::l4_entry(&layout).0,
             m2p: layout.m2p().maddr(),
             m2p_vaddr: HvLayout::m2p_va(),
-            tsc_khz: self.tsc_khz(),
+            tsc_khz: self.probe.tsc_khz,
         };
         let (mut domain, _) = crate::domain::build(program, config, &host)?;
         domain.cpuid = cpuid::table(&self.kvm, host.tsc_khz)?;
@@ -97,14 +102,6 @@ impl Host {
             probe: self.probe,
         })
     }
-
-    fn tsc_khz(&self) -> u32 {
-        if !self.kvm.check_extension(Cap::GetTscKhz) {
-            return 0;
-        }
-        let vcpu = self.kvm.create_vm().and_then(|vm| vm.create_vcpu(0));
-        vcpu.and_then(|vcpu| vcpu.get_tsc_khz()).unwrap_or(0)
-    }
 }
 
 /// Why a domain could not be started.
@@ -117,8 +114,11 @@ pub enum StartError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// The loop beside the vCPUs could not be set up.
-    #[error("setting up the event loop: {0}")]
+    #[error("cannot set up the event loop")]
     Loop(#[from] io::Error),
+    /// The guest's threads could not be confined.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
 }
 
 /// A domain in its virtual machine, about to run.
@@ -144,42 +144,16 @@ impl Machine {
         kick::install_handler()?;
         // Before the threads: they inherit the blocked signals.
         let signals = Signals::new()?;
-        let shared = Arc::new(Shared::new(self.domain, options.output)?);
+        let shared = Arc::new(Shared::new(
+            self.domain,
+            Sink::new(options.output, options.output_fd),
+        )?);
         let outside = Outside {
             time_limit: options.time_limit,
             input: options.input.then(stdin_to_console),
         };
-        let cpus = shared.peers.len();
-        let (vm, coherence) = (&self.vm, self.probe.coherence());
-        let failures = std::thread::scope(|scope| -> Result<Vec<HostError>, io::Error> {
-            let threads: Vec<_> = (0..cpus)
-                .map(|index| {
-                    let shared = &*shared;
-                    scope.spawn(move || match Runner::new(shared, vm, index, coherence) {
-                        Ok(runner) => {
-                            runner.run();
-                            None
-                        }
-                        Err(e) => {
-                            shared.end(Ending::Crash(e.to_string()));
-                            Some(e)
-                        }
-                    })
-                })
-                .collect();
-            let served = watch::serve(&shared, &signals, outside);
-            if let Err(e) = &served {
-                shared.end(Ending::Crash(e.to_string()));
-            }
-            let failures = threads
-                .into_iter()
-                .filter_map(|t| t.join().ok().flatten())
-                .collect();
-            served.map(|()| failures)
-        })?;
-        if let Some(failure) = failures.into_iter().next() {
-            return Err(failure.into());
-        }
+        let events = watch::Loop::new(&shared, &signals, outside)?;
+        threads(&shared, &self.vm, self.probe.coherence(), events)?;
         let shared = Arc::into_inner(shared)
             .ok_or_else(|| io::Error::other("a thread outlived the domain"))?;
         let (domain, ending) = shared.into_parts();
@@ -187,6 +161,47 @@ impl Machine {
             ending.unwrap_or_else(|| Ending::Crash("the vCPUs ended without a reason".into()));
         Ok(Outcome { domain, ending })
     }
+}
+
+/// Runs the vCPUs and the loop beside them to the domain's end, a confined thread each: none enters
+/// the guest before all are.
+fn threads(
+    shared: &Shared<'_>,
+    vm: &Vm,
+    coherence: Coherence,
+    events: watch::Loop<'_, '_>,
+) -> Result<(), StartError> {
+    let cpus = shared.peers.len();
+    let start = Barrier::new(cpus + 1);
+    let enter = |duty| {
+        let entered = sandbox::enter(duty);
+        start.wait();
+        entered
+    };
+    let vcpu = |index| {
+        let runner = Runner::new(shared, vm, index, coherence);
+        enter(Duty::Vcpu)?;
+        runner?.run();
+        Ok(())
+    };
+    let events = || {
+        enter(Duty::Events)?;
+        events.serve()?;
+        Ok(())
+    };
+    let guarded = |result: Result<(), StartError>| {
+        result.inspect_err(|e| shared.end(Ending::Crash(e.to_string())))
+    };
+    std::thread::scope(|scope| {
+        let vcpu = &vcpu;
+        let vcpus: Vec<_> = (0..cpus)
+            .map(|index| scope.spawn(move || guarded(vcpu(index))))
+            .collect();
+        let events = scope.spawn(move || guarded(events()));
+        let all = vcpus.into_iter().chain([events]);
+        // A thread that panicked has said so, and the domain has an ending.
+        all.filter_map(|thread| thread.join().ok()).collect()
+    })
 }
 
 /// Reads what is there and types it into the console.
@@ -219,20 +234,5 @@ impl std::fmt::Debug for Options<'_> {
             .field("time_limit", &self.time_limit)
             .field("input", &self.input)
             .finish_non_exhaustive()
-    }
-}
-
-impl Shared<'_> {
-    /// Hands the console's output on, if it has somewhere to go.
-    pub(super) fn drain_console(&self, domain: &mut Domain) {
-        if !domain.console.has_output() {
-            return;
-        }
-        let mut sink = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sink) = sink.as_mut() {
-            let bytes = domain.console.take_output();
-            // Nobody reads any more: the guest goes on without a console.
-            let _ = sink.write_all(&bytes).and_then(|()| sink.flush());
-        }
     }
 }

@@ -5,6 +5,7 @@ use super::layout::{self, HvLayout};
 use super::stubs;
 use crate::memory::{BadMaddr, Memory};
 use hypercalls::pte::{ENTRIES, PteFlags};
+use hypercalls::trap::{BP, OF};
 use hypercalls::{Level, Maddr, Mfn, PAGE_SIZE, Pte, Vaddr};
 
 /// How SYSCALL from CPL3 arrives on this host.
@@ -97,7 +98,7 @@ fn descriptor_tables(memory: &Memory, layout: &HvLayout) -> Result<(), BadMaddr>
     }
     for vector in 0..layout::IDT_GATES {
         let stub = HvLayout::frame_va(layout.stubs()).add(vector * layout::STUB_SIZE);
-        let [low, high] = gate(stub);
+        let [low, high] = gate(stub, gate_dpl(vector));
         let at = layout.tables().maddr().add(16 * vector);
         memory.write_u64(at, low)?;
         memory.write_u64(at.add(8), high)?;
@@ -105,12 +106,22 @@ fn descriptor_tables(memory: &Memory, layout: &HvLayout) -> Result<(), BadMaddr>
     Ok(())
 }
 
-/// A 64-bit interrupt gate of DPL 0 (Intel SDM vol. 3 figure 6-8).
-fn gate(handler: Vaddr) -> [u64; 2] {
+/// Who may raise a vector by `int`: `int3` and `into` are everybody's, as in Xen's own table. A
+/// gate of DPL 0 would make them a #GP at the instruction, on CPUs that check.
+const fn gate_dpl(vector: u64) -> u64 {
+    if vector == BP as u64 || vector == OF as u64 {
+        3
+    } else {
+        0
+    }
+}
+
+/// A present 64-bit interrupt gate (Intel SDM vol. 3 figure 6-8).
+fn gate(handler: Vaddr, dpl: u64) -> [u64; 2] {
     let offset = handler.0;
     let low = (offset & 0xffff)
         | u64::from(KERNEL_CS) << 16
-        | 0x8e00 << 32
+        | (0x8e00 | dpl << 13) << 32
         | (offset >> 16 & 0xffff) << 48;
     [low, offset >> 32]
 }
@@ -200,8 +211,9 @@ mod tests {
 
     #[test]
     fn gates_split_the_address_in_three() {
-        let [low, high] = gate(Vaddr(0xffff_8080_1234_5678));
+        let [low, high] = gate(Vaddr(0xffff_8080_1234_5678), gate_dpl(14));
         assert_eq!(low, 0x1234_8e00_0010_5678);
+        assert_eq!(gate(Vaddr(0), gate_dpl(3))[0], 0xee00_0010_0000);
         assert_eq!(high, 0xffff_8080);
     }
 

@@ -4,6 +4,7 @@
 //! `open` and `probe` find out what the host is like; `layout` and `install` prepare the
 //! hypervisor's frames; `run` is a vCPU's life; `watch` is everything beside it.
 
+mod console;
 mod cpu;
 mod cpuid;
 mod floor;

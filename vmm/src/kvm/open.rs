@@ -19,7 +19,7 @@ pub enum HostError {
     NoPermission,
     /// Opening failed otherwise.
     #[error("cannot open /dev/kvm: {0}; `xenlet doctor` says more, --backend direct needs no KVM")]
-    Open(#[source] kvm_ioctls::Error),
+    Open(kvm_ioctls::Error),
     /// The module speaks another version.
     #[error("/dev/kvm speaks API version {0}, not 12: a newer host kernel is needed")]
     ApiVersion(i32),
@@ -27,13 +27,12 @@ pub enum HostError {
     #[error("this host's KVM lacks {0}: a newer host kernel is needed, or use --backend direct")]
     MissingCap(&'static str),
     /// A call failed that works on every host known.
-    #[error("KVM refused to {what}: {source}")]
+    #[error("KVM refused to {what}: {error}")]
     Ioctl {
         /// What was being done.
         what: &'static str,
         /// KVM's error.
-        #[source]
-        source: kvm_ioctls::Error,
+        error: kvm_ioctls::Error,
     },
     /// The probe found no way to run a guest.
     #[error("this host's KVM cannot run a PV guest: {0}; `xenlet doctor` shows what was probed")]
@@ -46,7 +45,7 @@ pub enum HostError {
 impl HostError {
     /// For `map_err`: names what was being done.
     pub(crate) fn ioctl(what: &'static str) -> impl Fn(kvm_ioctls::Error) -> HostError {
-        move |source| HostError::Ioctl { what, source }
+        move |error| HostError::Ioctl { what, error }
     }
 }
 

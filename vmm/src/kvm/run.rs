@@ -75,6 +75,7 @@ impl<'a, 'o> Runner<'a, 'o> {
             if !self.prepare(domain, step) {
                 return;
             }
+            self.shared.hand_on_console();
             // A kick during the stores is used up; the end it announced is not.
             if self.shared.stopped() {
                 return;
@@ -106,15 +107,13 @@ impl<'a, 'o> Runner<'a, 'o> {
                 }
                 Step::Block { .. } | Step::Down => domain = self.sleep(domain),
                 Step::Shutdown(reason) => {
-                    self.shared.drain_console(&mut domain);
-                    self.shared.end(Ending::Shutdown(reason));
-                    return false;
+                    drop(domain);
+                    return self.ended(Ending::Shutdown(reason));
                 }
                 Step::Crash(crash) => {
-                    self.shared.drain_console(&mut domain);
-                    self.shared
-                        .end(Ending::Crash(dump::render(&domain, &crash)));
-                    return false;
+                    let dump = dump::render(&domain, &crash);
+                    drop(domain);
+                    return self.ended(Ending::Crash(dump));
                 }
             }
             if self.shared.stopped() {
@@ -129,10 +128,16 @@ impl<'a, 'o> Runner<'a, 'o> {
             let crash = Step::crash(self.index, &self.regs, crate::domain::CrashReason::Host(e));
             return self.prepare(domain, crash);
         }
-        self.shared.drain_console(&mut domain);
         self.rearm(&domain);
         self.load(&mut domain);
         true
+    }
+
+    /// The domain ends, with everything on the console that was written before; false.
+    fn ended(&self, ending: Ending) -> bool {
+        self.shared.hand_on_console();
+        self.shared.end(ending);
+        false
     }
 
     /// Waits until the vCPU is up and what it waits for is there.
@@ -300,6 +305,11 @@ fn next_wakeup(domain: &Domain, cpu: usize) -> Option<u64> {
 
 impl Drop for Runner<'_, '_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Or the loop beside the vCPUs would wait for ever.
+            let why = format!("the thread of vCPU {} panicked", self.index);
+            self.shared.end(Ending::Crash(why));
+        }
         self.shared.register(self.index, None);
     }
 }

@@ -5,9 +5,9 @@
 //! outside the guest; the target declares itself inside, then looks at the flag. So either the
 //! target sees the flag before it enters, or the asker sees it inside and kicks it.
 
+use super::console::Sink;
 use super::kick::Kicker;
 use crate::domain::Domain;
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,16 +49,13 @@ pub(super) struct Shared<'o> {
     ending: Mutex<Option<Ending>>,
     stop: AtomicBool,
     /// Where console output goes as it comes.
-    pub(super) output: Mutex<Option<Box<dyn Write + Send + 'o>>>,
+    pub(super) output: Mutex<Sink<'o>>,
     /// Readable once the domain has ended.
     pub(super) ended: EventFd,
 }
 
 impl<'o> Shared<'o> {
-    pub(super) fn new(
-        domain: Domain,
-        output: Option<Box<dyn Write + Send + 'o>>,
-    ) -> std::io::Result<Shared<'o>> {
+    pub(super) fn new(domain: Domain, output: Sink<'o>) -> std::io::Result<Shared<'o>> {
         let peer = |_| {
             Ok(Peer {
                 kicker: Mutex::new(None),

@@ -1,5 +1,5 @@
 //! The loop beside the vCPU threads: timers, signals, the guest's input, the time limit, the end.
-//! One epoll loop (event-manager), on the thread that started the domain.
+//! One epoll loop (event-manager), on a thread of its own.
 #![allow(unsafe_code, reason = "signalfd has no safe wrapper here")]
 
 use super::shared::{Ending, Shared};
@@ -82,28 +82,45 @@ struct Watch<'a, 'o> {
     outside: Outside<'a>,
 }
 
-/// Serves until the domain has ended.
-pub(super) fn serve(
-    shared: &Arc<Shared<'_>>,
-    signals: &Signals,
-    outside: Outside<'_>,
-) -> io::Result<()> {
-    let mut limit = TimerFd::new()?;
-    if let Some(after) = outside.time_limit {
-        limit.reset(after, None)?;
+/// The loop, with everything it needs open.
+pub(super) struct Loop<'a, 'o> {
+    shared: Arc<Shared<'o>>,
+    manager: EventManager<Watch<'a, 'o>>,
+}
+
+impl<'a, 'o> Loop<'a, 'o> {
+    /// Opens it; the time limit counts from now on.
+    pub(super) fn new(
+        shared: &Arc<Shared<'o>>,
+        signals: &'a Signals,
+        outside: Outside<'a>,
+    ) -> io::Result<Self> {
+        let mut limit = TimerFd::new()?;
+        if let Some(after) = outside.time_limit {
+            limit.reset(after, None)?;
+        }
+        let mut manager = EventManager::new().map_err(other)?;
+        manager.add_subscriber(Watch {
+            shared: Arc::clone(shared),
+            signals,
+            limit,
+            outside,
+        });
+        let shared = Arc::clone(shared);
+        Ok(Loop { shared, manager })
     }
-    let other = |e: event_manager::Error| io::Error::other(e.to_string());
-    let mut manager = EventManager::new().map_err(other)?;
-    manager.add_subscriber(Watch {
-        shared: Arc::clone(shared),
-        signals,
-        limit,
-        outside,
-    });
-    while !shared.stopped() {
-        manager.run().map_err(other)?;
+
+    /// Serves until the domain has ended.
+    pub(super) fn serve(mut self) -> io::Result<()> {
+        while !self.shared.stopped() {
+            self.manager.run().map_err(other)?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+fn other(e: event_manager::Error) -> io::Error {
+    io::Error::other(e.to_string())
 }
 
 impl Watch<'_, '_> {

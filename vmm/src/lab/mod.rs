@@ -5,7 +5,7 @@ use crate::config::{Backend, LabConfig};
 use crate::direct::{self, DirectError};
 use crate::domain::{CellReport, DomainConfig, Program};
 use crate::exit::Exit;
-use crate::image::{Image, ImageError};
+use crate::image::{Image, OpenError};
 use crate::kvm::{Ending, Host as KvmHost, HostError, Options, StartError};
 use crate::progress::Progress;
 use crate::report::{Host, LabReport, assemble};
@@ -20,24 +20,9 @@ pub const GUEST: &[u8] = include_bytes!(env!("GUEST_KERNEL"));
 /// Why there is no report.
 #[derive(Debug, Error)]
 pub enum LabError {
-    /// `--kernel` cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// `--kernel` is not a PV kernel.
-    #[error("{path}: {source}")]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: ImageError,
-    },
+    /// `--kernel` cannot be read, or is no PV kernel.
+    #[error(transparent)]
+    Kernel(#[from] OpenError),
     /// The guest cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -60,7 +45,7 @@ impl LabError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            LabError::Read { .. } | LabError::Image { .. } => Exit::Usage,
+            LabError::Kernel(_) => Exit::Usage,
             LabError::Start(StartError::Build(_)) => Exit::Usage,
             LabError::Start(_) | LabError::Host(_) => Exit::Host,
             LabError::Direct(_) => Exit::GuestCrashed,
@@ -116,7 +101,7 @@ fn domain_config(config: &LabConfig) -> DomainConfig {
         mem_mib: mem_mib(config.ptes),
         cpus: config.cpus as usize,
         cmdline: config.plan(),
-        initrd: None,
+        ..DomainConfig::default()
     }
 }
 
@@ -136,7 +121,7 @@ fn on_kvm(
             echo: config.verbose,
             line: Vec::new(),
         })),
-        input: false,
+        ..Options::default()
     })?;
     let cells = outcome.domain.lab.cells;
     match outcome.ending {
@@ -151,20 +136,14 @@ fn on_kvm(
 }
 
 fn image(config: &LabConfig) -> Result<Image, LabError> {
-    let (path, bytes) = match &config.kernel {
-        None => (PathBuf::from("the embedded guest"), GUEST.to_vec()),
-        Some(path) => {
-            let read = std::fs::read(path);
-            (
-                path.clone(),
-                read.map_err(|source| LabError::Read {
-                    path: path.clone(),
-                    source,
-                })?,
-            )
-        }
+    let Some(path) = &config.kernel else {
+        let built_in = Image::parse(GUEST.to_vec());
+        return Ok(built_in.map_err(|source| OpenError::Bad {
+            path: PathBuf::from("built in"),
+            source,
+        })?);
     };
-    Image::parse(bytes).map_err(|source| LabError::Image { path, source })
+    Ok(Image::open(path)?)
 }
 
 /// The guest's console: a line a cell, told to `progress`, and shown if asked for.

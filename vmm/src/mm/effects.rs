@@ -6,7 +6,8 @@ use arrayvec::ArrayVec;
 use hypercalls::{Maddr, Vaddr};
 
 /// An entry that was present and changed, in a frame the CPU may have walked. Memory already holds
-/// `value`; a host that shadows page tables has to see it stored by the guest.
+/// `value`, or what was stored since; a host that shadows page tables has to see what memory holds
+/// stored by the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Store {
     /// The entry.
@@ -29,11 +30,13 @@ pub struct Flush {
 
 impl Flush {
     /// Drops everything on the vCPUs of `mask`.
+    #[inline]
     pub fn all(&mut self, mask: u64) {
         self.vcpus |= mask;
     }
 
     /// Drops one page on the vCPUs of `mask`.
+    #[inline]
     pub fn page(&mut self, mask: u64, va: Vaddr) {
         if mask & !self.vcpus == 0 {
             return;

@@ -84,6 +84,7 @@ const _: () = assert!(size_of::<Frame>() <= 16);
 
 impl Frame {
     /// Takes a general reference.
+    #[inline]
     pub(super) fn hold(&mut self, mfn: Mfn) -> Result<(), Refusal> {
         self.general = self
             .general
@@ -93,11 +94,13 @@ impl Frame {
     }
 
     /// Drops a general reference.
+    #[inline]
     pub(super) fn release(&mut self) {
         self.general = self.general.saturating_sub(1);
     }
 
     /// Takes a general and a writable reference.
+    #[inline]
     pub(super) fn hold_writable(&mut self, mfn: Mfn) -> Result<(), Refusal> {
         let has = self.kind;
         if has != FrameType::Writable && has != FrameType::None {
@@ -112,6 +115,7 @@ impl Frame {
 
     /// Drops a general reference and one as `kind`, writable or descriptors. If the frame is not in
     /// use as that, the entry that says so was not written by these rules: no type to drop.
+    #[inline]
     pub(super) fn release_typed(&mut self, kind: FrameType) {
         self.release();
         if self.kind != kind {
@@ -140,16 +144,19 @@ impl FrameTable {
     }
 
     /// The record of any frame of the machine.
+    #[inline]
     pub(super) fn any(&self, mfn: Mfn) -> Option<&Frame> {
         self.frames.get(usize::try_from(mfn.0).ok()?)
     }
 
     /// As [`FrameTable::any`], to change it.
+    #[inline]
     pub(super) fn any_mut(&mut self, mfn: Mfn) -> Option<&mut Frame> {
         self.frames.get_mut(usize::try_from(mfn.0).ok()?)
     }
 
     /// The record of a frame that the guest may use.
+    #[inline]
     pub(super) fn owned(&self, mfn: Mfn) -> Option<&Frame> {
         let frame = self.any(mfn)?;
         self.is_owned(mfn, frame).then_some(frame)
@@ -164,10 +171,12 @@ impl FrameTable {
     }
 
     /// What the frame is in use as; nothing if there is no such frame.
+    #[inline]
     pub(super) fn kind(&self, mfn: Mfn) -> FrameType {
         self.any(mfn).map_or(FrameType::None, |frame| frame.kind)
     }
 
+    #[inline]
     fn is_owned(&self, mfn: Mfn, frame: &Frame) -> bool {
         self.guest.contains(&mfn.0) || frame.flags.contains(FrameFlags::SHARED)
     }

@@ -109,6 +109,7 @@ impl Mm {
 
     /// What the frame is in use as.
     #[must_use]
+    #[inline]
     pub fn type_of(&self, mfn: Mfn) -> FrameType {
         self.frames.kind(mfn)
     }
@@ -122,6 +123,7 @@ impl Mm {
 
     /// Whether the guest may use the frame at all.
     #[must_use]
+    #[inline]
     pub fn is_owned(&self, mfn: Mfn) -> bool {
         self.frames.owned(mfn).is_some()
     }
@@ -154,11 +156,13 @@ impl Mm {
 
     /// Entries handled since the start: what bounds a hypercall. Only differences matter.
     #[must_use]
+    #[inline]
     pub fn work(&self) -> u64 {
         self.work
     }
 
     /// Logs a store for the host to show to the CPU.
+    #[inline]
     fn note_store(&mut self, at: Maddr, value: u64) {
         if let Some(work) = self.shown {
             self.work += work;

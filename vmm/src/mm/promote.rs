@@ -83,7 +83,7 @@ impl Mm {
     }
 
     /// Stores a whole table that nothing leads to. One that once was a table is stored entry by
-    /// entry: the CPU may remember some.
+    /// entry where the host must be shown what changes.
     pub(super) fn store_table(
         &mut self,
         mem: &Memory,
@@ -91,7 +91,8 @@ impl Mm {
         entries: &Entries,
     ) -> Result<(), Refusal> {
         let frame = self.frames.any(mfn);
-        if !frame.is_some_and(|frame| frame.flags.contains(FrameFlags::WALKED)) {
+        let walked = frame.is_some_and(|frame| frame.flags.contains(FrameFlags::WALKED));
+        if !walked || self.shown.is_none() {
             mem.write(mfn.maddr(), entries.as_bytes())?;
             return Ok(());
         }

@@ -62,6 +62,7 @@ impl Mm {
         self.set_leaf(mem, at, new, Update::default())
     }
 
+    #[inline]
     fn set_leaf(
         &mut self,
         mem: &Memory,
@@ -125,6 +126,7 @@ impl Mm {
     }
 
     /// Stores `value` over `old`, with the entry's present A and D bits if they are to be kept.
+    #[inline]
     fn write_entry(
         &mut self,
         mem: &Memory,
@@ -156,6 +158,7 @@ impl Mm {
     }
 
     /// Stores an entry and logs it if the CPU may remember the old one.
+    #[inline]
     pub(super) fn store(
         &mut self,
         mem: &Memory,

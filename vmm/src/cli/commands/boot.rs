@@ -1,7 +1,7 @@
 //! `xenlet boot`.
 
 use super::super::args::BootArgs;
-use super::super::output::{Output, replace};
+use super::super::output::{Output, replace, say};
 use super::super::{Exit, Failure};
 use anyhow::{anyhow, bail};
 use std::path::PathBuf;
@@ -22,6 +22,9 @@ pub(in super::super) fn boot(
     }
     let config = config(args, verbose).map_err(Failure::usage)?;
     let report = xenlet::boot::run(&config).map_err(|e| Failure::new(e.exit(), e))?;
+    if !report.detail.is_empty() {
+        say(report.detail.trim_end());
+    }
     if let Some(stats) = &stats {
         replace(stats, &json(&report)).map_err(Failure::usage)?;
     }

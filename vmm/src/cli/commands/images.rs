@@ -1,7 +1,7 @@
 //! `xenlet images`: what there is and what is here, and fetching.
 
 use super::super::args::ImagesCommand;
-use super::super::output::Output;
+use super::super::output::{Output, say};
 use super::super::{Exit, Failure};
 use serde::Serialize;
 use xenlet::images::{Cache, Recipe, fetch, find, recipes};
@@ -47,7 +47,7 @@ pub(in super::super) fn images(command: ImagesCommand, output: &Output) -> Resul
 fn fetch_all(cache: &Cache, names: &[String]) -> Result<Vec<Recipe>, Failure> {
     let found: Result<Vec<Recipe>, _> = names.iter().map(|name| find(name)).collect();
     let found = found.map_err(Failure::usage)?;
-    let progress = &mut |what: &str| eprintln!("{what}");
+    let progress = &mut |what: &str| say(what);
     for recipe in &found {
         fetch(cache, &recipe.name, &recipe.package, progress)
             .map_err(|e| Failure::new(Exit::Host, e))?;
