@@ -2,7 +2,6 @@
 //! not made again.
 
 use crate::runner::Skip;
-use std::fs::OpenOptions;
 use xenlet::config::{Backend, Batch, LabConfig};
 use xenlet::progress::Quiet;
 use xenlet::report::{LabReport, ResultRow};
@@ -10,13 +9,13 @@ use xenlet::report::{LabReport, ResultRow};
 /// Set to anything, this host counts as one without /dev/kvm.
 pub const NO_KVM: &str = "XENLET_TEST_NO_KVM";
 
-/// Whether KVM can be used here. A device that opens must work: whatever fails then is a failure.
+/// Whether KVM can be used here. A device that answers must work: whatever fails then is a
+/// failure.
 ///
 /// # Errors
-/// If there is no device to open.
+/// If there is no device that answers.
 pub fn kvm() -> Result<(), Skip> {
-    let opened = OpenOptions::new().read(true).write(true).open("/dev/kvm");
-    if opened.is_err() || std::env::var_os(NO_KVM).is_some() {
+    if xenlet::kvm::device().is_err() || std::env::var_os(NO_KVM).is_some() {
         return Err(Skip("no /dev/kvm".to_owned()));
     }
     Ok(())

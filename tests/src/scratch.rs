@@ -44,7 +44,10 @@ impl Scratch {
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).expect("our own directory");
         let name = |e: std::io::Result<fs::DirEntry>| {
-            e.expect("our own directory").file_name().to_string_lossy().into_owned()
+            e.expect("our own directory")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
         };
         entries.map(name).collect()
     }

@@ -141,7 +141,7 @@ impl Tiny {
         let outcome = machine.run(Options {
             time_limit: Some(self.limit),
             output: Some(output),
-            input: false,
+            ..Options::default()
         });
         assert_eq!(panics(), before, "a thread of the hypervisor's panicked");
         Ok(outcome.expect("the host can run it"))

@@ -161,12 +161,13 @@ impl Guest {
                 assert!(dump::render(&self.dom, crash).lines().count() > 8);
             }
         }
-        // Without a CPU nothing runs in user mode: back to the kernel.
+        // Without a CPU nothing runs in user mode, nor where a domain crashed: back to the kernel.
+        self.regs[cpu].rip = page_va(&self.dom, CODE).0;
         self.dom.vcpus[cpu].set_mode(true);
     }
 
-    fn judge(&self, cpu: usize, next: &domain::Step) -> Result<(), String> {
-        recounted(&self.dom)?;
+    fn judge(&mut self, cpu: usize, next: &domain::Step) -> Result<(), String> {
+        recounted(&mut self.dom)?;
         let stats = &self.dom.stats;
         if stats.batch_sizes.len() > RECORDS || self.dom.lab.cells.len() > domain::MAX_CELLS {
             return Err("the counters grow without bound".to_owned());
@@ -185,7 +186,9 @@ impl Guest {
 ///
 /// # Errors
 /// Each difference, a line.
-pub fn recounted(dom: &Domain) -> Result<(), String> {
+pub fn recounted(dom: &mut Domain) -> Result<(), String> {
+    // What the last call left under way is finished first.
+    dom.mm.settle(&dom.memory);
     let wrong = dom.recount();
     let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
     if lines.is_empty() {

@@ -2,7 +2,8 @@
 //!
 //! In: a directory with the initramfs. Out: the command that boots it from an ISO image made there.
 //! Debian's Bochs is the debugger build, so a command file tells it to continue; its only display
-//! without a network port is the terminal, which is given none.
+//! without a network port is the terminal. It opens a pseudo-terminal for that, which nobody reads
+//! and which must not fill up: a dumb terminal is drawn on only where the screen changes.
 
 use std::fs;
 use std::io;
@@ -44,7 +45,7 @@ pub(super) fn command(packages: &Packages, dir: &Path) -> Result<Command, io::Er
     command.args(["-q", "-f", "bochsrc", "-rc", "continue"]);
     command
         .env("BXSHARE", packages.path("usr/share/bochs"))
-        .env("TERM", "linux");
+        .env("TERM", "dumb");
     command.env(
         "LTDL_LIBRARY_PATH",
         packages.path("usr/lib/x86_64-linux-gnu/bochs/plugins"),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::cpio::Archive;
 use super::packages::Packages;
-use super::{Command, Kind};
+use super::{CACHE, Command, Kind};
 
 const INIT: &str = include_str!("init.sh");
 
@@ -83,11 +83,11 @@ fn config(kind: Kind, mark: &str) -> String {
 }
 
 fn script(program: &str, args: &[String]) -> String {
-    let quoted: Vec<String> = args.iter().map(|arg| quote(arg)).collect();
+    let words: Vec<String> = args.iter().map(|arg| quote(arg)).collect();
+    let (program, words) = (quote(program), words.join(" "));
     format!(
-        "#!/bin/busybox sh\nexport PATH=/bin HOME=/tmp\nexec {} {}\n",
-        quote(program),
-        quoted.join(" ")
+        "#!/bin/busybox sh\nexport PATH=/bin HOME=/tmp XDG_CACHE_HOME={CACHE}\n\
+         exec {program} {words}\n"
     )
 }
 

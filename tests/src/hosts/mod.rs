@@ -19,10 +19,11 @@ mod console;
 mod cpio;
 mod initramfs;
 mod kind;
-mod packages;
+pub(crate) mod packages;
 mod qemu;
-mod scratch;
+pub(crate) mod scratch;
 mod sources;
+mod trial;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,8 +32,12 @@ pub use boot::HarnessError;
 pub use compare::{Comparison, compare};
 pub use kind::{Kind, UnknownKind};
 pub use packages::Skip;
+pub use trial::Trial;
 
 use packages::Packages;
+
+/// Where programs on an emulated host find the user's caches.
+pub const CACHE: &str = "/cache";
 
 /// What to run on the emulated host.
 #[derive(Clone, Debug)]

@@ -50,12 +50,12 @@ pub enum Skip {
 
 /// The unpacked packages.
 #[derive(Clone, Debug)]
-pub(super) struct Packages {
+pub(crate) struct Packages {
     set: PathBuf,
 }
 
 impl Packages {
-    pub(super) fn open() -> Result<Self, Skip> {
+    pub(crate) fn open() -> Result<Self, Skip> {
         if !cfg!(target_arch = "x86_64") {
             return Err(Skip::Architecture);
         }
@@ -78,13 +78,13 @@ impl Packages {
     }
 
     /// A file of the tools' packages, by its installed path without the leading slash.
-    pub(super) fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.set.join("tools").join(file)
     }
 
     /// A command that runs `program` of the tools with the libraries beside it, whatever the
     /// machine's own are, and that dies with this process where `setpriv` can see to it.
-    pub(super) fn tool(&self, program: &str) -> Command {
+    pub(crate) fn tool(&self, program: &str) -> Command {
         let loader = self.path("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2");
         let mut command = if has_setpriv() {
             let mut command = Command::new("setpriv");

@@ -10,10 +10,10 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// The directory; dropped, it is removed with all it holds.
 #[derive(Debug)]
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(super) fn new_in(parent: &Path) -> io::Result<Self> {
+    pub(crate) fn new_in(parent: &Path) -> io::Result<Self> {
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let path = parent.join(format!("xenlet-hosts-{}-{number}", std::process::id()));
@@ -25,7 +25,7 @@ impl Scratch {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
@@ -38,7 +38,7 @@ impl Scratch {
             .into_owned()
     }
 
-    pub(super) fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
