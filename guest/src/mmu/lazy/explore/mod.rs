@@ -21,6 +21,9 @@ const CALLS: [Call; 7] = [Enable, Disable, Pause, Resume, ArchFlush, Write, Swit
 
 const VISITS: [Option<Visit>; 3] = [None, Some(Visit::Looks), Some(Visit::Writes)];
 
+/// Calls from the start, each with its preemption.
+type Path = Vec<(Call, Option<Visit>)>;
+
 impl Subject {
     fn start(self) -> State {
         let mut state = State::default();
@@ -103,7 +106,7 @@ impl Subject {
     }
 
     /// Visits every state; how many there are, or the shortest way to what is wrong.
-    fn explore(self) -> Result<usize, (Vec<(Call, Option<Visit>)>, String)> {
+    fn explore(self) -> Result<usize, (Path, String)> {
         let mut seen = BTreeSet::new();
         let mut next = VecDeque::from([(self.start(), Vec::new())]);
         while let Some((state, path)) = next.pop_front() {
