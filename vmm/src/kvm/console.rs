@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "poll has no safe wrapper here")]
 
 use super::shared::Shared;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::sync::TryLockError;
 
@@ -36,8 +36,8 @@ impl<'o> Sink<'o> {
         };
         // SAFETY: one initialized entry, written to during the call only.
         let ready = unsafe { libc::poll(&raw mut asked, 1, patience_ms) };
-        // Its errors are the write's to report.
-        ready > 0
+        // Its errors are the write's to report; a kick is none.
+        ready > 0 || ready < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted
     }
 }
 

@@ -26,6 +26,8 @@ const COMMON: &[i64] = &[
     libc::SYS_read,
     libc::SYS_write,
     libc::SYS_writev,
+    libc::SYS_poll,
+    libc::SYS_ppoll,
     libc::SYS_close,
     libc::SYS_timerfd_settime,
     // The allocator's; mapping is below.
