@@ -52,16 +52,7 @@ impl Mm {
     /// If it is not the guest's, in use as something else, or holds a refused descriptor.
     pub fn get_seg_desc(&mut self, mem: &Memory, mfn: Mfn) -> Result<(), Refusal> {
         let wanted = FrameType::SegDesc;
-        let frame = self.frames.owned_mut(mfn);
-        let frame = frame.ok_or(Refusal::BadFrame { mfn })?;
-        let has = frame.kind;
-        if has != FrameType::None && has != wanted {
-            return Err(Refusal::WrongType { mfn, has, wanted });
-        }
-        frame.hold(mfn)?;
-        frame.typed = frame.typed.saturating_add(1);
-        frame.kind = wanted;
-        if has == wanted {
+        if self.frames.hold_as(mfn, wanted)? == wanted {
             return Ok(());
         }
         self.check_page(mem, mfn).inspect_err(|_| self.unmake(mfn))

@@ -162,6 +162,20 @@ impl FrameTable {
         self.is_owned(mfn, frame).then_some(frame)
     }
 
+    /// Takes a general and a type reference on `mfn` as `wanted`; what it was before. A frame that
+    /// was free is typed at once, and the caller validates it.
+    pub(super) fn hold_as(&mut self, mfn: Mfn, wanted: FrameType) -> Result<FrameType, Refusal> {
+        let frame = self.owned_mut(mfn).ok_or(Refusal::BadFrame { mfn })?;
+        let has = frame.kind;
+        if has != FrameType::None && has != wanted {
+            return Err(Refusal::WrongType { mfn, has, wanted });
+        }
+        frame.hold(mfn)?;
+        frame.typed = frame.typed.saturating_add(1);
+        frame.kind = wanted;
+        Ok(has)
+    }
+
     /// As [`FrameTable::owned`], to change it.
     #[inline]
     pub(super) fn owned_mut(&mut self, mfn: Mfn) -> Option<&mut Frame> {

@@ -131,16 +131,7 @@ impl Mm {
         level: Level,
     ) -> Result<Option<Visit>, Refusal> {
         let wanted = FrameType::from(level);
-        let frame = self.frames.owned_mut(mfn);
-        let frame = frame.ok_or(Refusal::BadFrame { mfn })?;
-        let has = frame.kind;
-        if has != FrameType::None && has != wanted {
-            return Err(Refusal::WrongType { mfn, has, wanted });
-        }
-        frame.hold(mfn)?;
-        frame.typed = frame.typed.saturating_add(1);
-        frame.kind = wanted;
-        if has == wanted {
+        if self.frames.hold_as(mfn, wanted)? == wanted {
             return Ok(None);
         }
         self.flush_stale(mfn);
