@@ -1,10 +1,12 @@
-//! Runs checks one after the other and says of each: ok, FAILED, or skipped and why. Understands
-//! as much of libtest's command line as cargo and people use. Comes in: checks; goes out: lines
-//! on stdout and the exit code.
+//! Runs checks one after the other and says of each: ok, FAILED, or skipped and why. One that hangs
+//! is named, and ends the process. Understands as much of libtest's command line as cargo and
+//! people use. Comes in: checks; goes out: lines on stdout and the exit code.
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 /// Why a check did not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +15,13 @@ pub struct Skip(pub String);
 /// What a check returns; it panics if it fails.
 pub type Checked = Result<(), Skip>;
 
+/// A check that takes longer hangs: many times what the slowest takes on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
 /// A named check.
 pub struct Check {
     name: String,
+    within: Duration,
     run: Box<dyn FnOnce() -> Checked>,
 }
 
@@ -24,8 +30,16 @@ impl Check {
     pub fn new(name: impl Into<String>, run: impl FnOnce() -> Checked + 'static) -> Check {
         Check {
             name: name.into(),
+            within: PATIENCE,
             run: Box::new(run),
         }
+    }
+
+    /// Gives it as long as this.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Check {
+        self.within = time;
+        self
     }
 }
 
@@ -86,6 +100,10 @@ struct Tally {
     skipped: BTreeMap<String, usize>,
 }
 
+/// What libtest exits with, and where a check hung.
+const FAILED: u8 = 101;
+const HUNG: i32 = 102;
+
 /// Runs the chosen of `checks`.
 pub fn main(checks: Vec<Check>) -> ExitCode {
     let choice = Choice::from_args();
@@ -103,7 +121,10 @@ pub fn main(checks: Vec<Check>) -> ExitCode {
 }
 
 fn run(check: Check, tally: &mut Tally) {
-    match panic::catch_unwind(AssertUnwindSafe(check.run)) {
+    let watched = watch(check.name.clone(), check.within);
+    let result = panic::catch_unwind(AssertUnwindSafe(check.run));
+    drop(watched);
+    match result {
         Ok(Ok(())) => {
             println!("test {} ... ok", check.name);
             tally.passed += 1;
@@ -117,6 +138,18 @@ fn run(check: Check, tally: &mut Tally) {
             tally.failed.push(check.name);
         }
     }
+}
+
+/// Ends the process if what is returned is not dropped in time.
+fn watch(name: String, within: Duration) -> mpsc::Sender<()> {
+    let (alive, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        if ended.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
+            println!("test {name} ... FAILED: it hangs, {within:?} are over");
+            std::process::exit(HUNG);
+        }
+    });
+    alive
 }
 
 fn report(tally: &Tally, filtered: usize) -> ExitCode {
@@ -139,8 +172,7 @@ fn report(tally: &Tally, filtered: usize) -> ExitCode {
     if ok {
         ExitCode::SUCCESS
     } else {
-        // What libtest exits with.
-        ExitCode::from(101)
+        ExitCode::from(FAILED)
     }
 }
 

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tests::chaos::{Step, Tally, sequence, steps};
-use tests::runner::{Check, Checked, main as run};
+use tests::runner::{Check, Checked, PATIENCE, main as run};
 
 /// Sequences from one seed.
 const CASES: u32 = 16;
@@ -15,10 +15,16 @@ const CASES: u32 = 16;
 const STEPS: usize = 60;
 
 fn main() -> ExitCode {
-    run(vec![
+    let checks = [
         Check::new("hypercall_sequences/1_vcpu", || hypercall_sequences(1)),
         Check::new("hypercall_sequences/2_vcpus", || hypercall_sequences(2)),
-    ])
+    ];
+    run(checks.map(|c| c.within(PATIENCE + time())).into())
+}
+
+/// How long the sequences of each number of vCPUs are tried.
+fn time() -> Duration {
+    Duration::from_secs(setting("XENLET_FUZZ_SECONDS", 15)) / 2
 }
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -30,7 +36,7 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 fn hypercall_sequences(cpus: usize) -> Checked {
-    let time = Duration::from_secs(setting("XENLET_FUZZ_SECONDS", 15)) / 2;
+    let time = time();
     let first = setting("XENLET_FUZZ_SEED", 0);
     let start = Instant::now();
     let tally = RefCell::new(Tally::default());

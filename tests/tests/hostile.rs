@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tests::asm::{Asm, Reg::*};
 use tests::chaos::{Act, Word, recounted, steps};
-use tests::runner::{Check, Checked, Skip, main as run};
+use tests::runner::{Check, Checked, PATIENCE, Skip, main as run};
 use tests::tiny::{CODE, Tiny, crashed, data, data_frame, free_frame, put, table_frame, table_va};
 use xenlet::domain::Domain;
 use xenlet::kvm::{Ending, Outcome};
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     ];
     run(checks
         .iter()
-        .map(|&(name, check)| Check::new(name, check))
+        .map(|&(name, check)| Check::new(name, check).within(PATIENCE + random_time()))
         .collect())
 }
 
@@ -856,14 +856,12 @@ const TABLE: u64 = data(8);
 /// once. For `XENLET_HOSTILE_SECONDS` (default 4) each.
 fn calls_at_random(cpus: usize) -> Checked {
     use std::mem::offset_of;
-    let seconds = std::env::var("XENLET_HOSTILE_SECONDS").ok();
-    let seconds = seconds.map_or(4, |s| s.parse().expect("a number of seconds"));
     let rip = offset_of!(VcpuGuestContext, user_regs) + offset_of!(CpuUserRegs, rip);
     let rsp = offset_of!(VcpuGuestContext, user_regs) + offset_of!(CpuUserRegs, rsp);
     let cr3 = offset_of!(VcpuGuestContext, ctrlreg) + 24;
     let start = Instant::now();
     let (mut runs, mut calls, mut crashes) = (0u64, 0, 0);
-    while start.elapsed() < Duration::from_secs(seconds) {
+    while start.elapsed() < random_time() {
         runs += 1;
         let made = known_calls(runs);
         let mut second = 0;
@@ -902,6 +900,11 @@ fn calls_at_random(cpus: usize) -> Checked {
          0 recount errors"
     );
     Ok(())
+}
+
+fn random_time() -> Duration {
+    let seconds = std::env::var("XENLET_HOSTILE_SECONDS").ok();
+    Duration::from_secs(seconds.map_or(4, |s| s.parse().expect("a number of seconds")))
 }
 
 /// Makes [`CALLS`] of the known calls, chosen by a generator in r15 (xorshift).

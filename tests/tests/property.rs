@@ -9,6 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 use std::cell::RefCell;
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 use tests::program::{Bench, Program, SUBJECTS, Subject};
 use tests::runner::{self, Check};
 
@@ -18,6 +19,8 @@ const PROGRAMS: u32 = 10_000;
 const SEED: u64 = 0x7ee8_48b2;
 /// Each has a machine of its own and its share of the programs.
 const THREADS: u32 = 2;
+/// However many programs are asked for.
+const LONG: Duration = Duration::from_secs(6 * 3600);
 
 fn main() -> ExitCode {
     runner::main(vec![
@@ -32,6 +35,7 @@ fn check_of(name: &str, f: fn()) -> Check {
         f();
         Ok(())
     })
+    .within(LONG)
 }
 
 /// Runs one program under every policy.

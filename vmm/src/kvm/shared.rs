@@ -7,6 +7,7 @@
 
 use super::console::Sink;
 use super::kick::Kicker;
+use super::watch;
 use crate::domain::Domain;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -61,7 +62,7 @@ impl<'o> Shared<'o> {
                 kicker: Mutex::new(None),
                 inside: AtomicBool::new(false),
                 flush: AtomicBool::new(false),
-                timer: Mutex::new(TimerFd::new()?),
+                timer: Mutex::new(watch::timer()?),
             })
         };
         Ok(Shared {

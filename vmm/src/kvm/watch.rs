@@ -59,6 +59,25 @@ impl Drop for Signals {
     }
 }
 
+/// A timer that is never waited for by reading it: its vCPU may set it anew between the moment it
+/// was seen to have expired and the read, which would then last until it expires again.
+pub(super) fn timer() -> io::Result<TimerFd> {
+    let timer = TimerFd::new()?;
+    // SAFETY: has no precondition; the descriptor is open.
+    let set = unsafe { libc::fcntl(timer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+    if set < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(timer)
+}
+
+/// Takes what has expired of it, if anything has. The count is of no interest.
+fn drain(timer: &TimerFd) {
+    let mut count = [0u8; 8];
+    // SAFETY: reads at most eight bytes into the buffer; the descriptor is open.
+    unsafe { libc::read(timer.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+}
+
 /// What comes from outside while a domain runs.
 pub(super) struct Outside<'a> {
     /// Ends the domain after so long.
@@ -126,12 +145,7 @@ fn other(e: event_manager::Error) -> io::Error {
 impl Watch<'_, '_> {
     fn timer(&self, cpu: usize) {
         if let Some(peer) = self.shared.peers.get(cpu) {
-            let mut timer = peer.timer.lock().unwrap_or_else(PoisonError::into_inner);
-            // The count of expiries is of no interest; a timer disarmed meanwhile has none.
-            let mut count = [0u8; 8];
-            // SAFETY: reads at most eight bytes into the buffer; the descriptor is open.
-            unsafe { libc::read(timer.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
-            let _ = &mut *timer;
+            drain(&peer.timer.lock().unwrap_or_else(PoisonError::into_inner));
         }
         let mut domain = self.shared.lock();
         let now = domain.clock.now();
@@ -187,5 +201,24 @@ impl MutEventSubscriber for Watch<'_, '_> {
             }
             timer => self.timer(timer.saturating_sub(TIMER) as usize),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// It had expired, and was set anew before it was read.
+    #[test]
+    fn a_timer_set_anew_holds_nobody() {
+        let (done, seen) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut timer = timer().expect("a timer");
+            timer.reset(Duration::from_secs(3600), None).expect("set");
+            drain(&timer);
+            done.send(()).expect("waited for");
+        });
+        assert_eq!(seen.recv_timeout(Duration::from_secs(20)), Ok(()));
     }
 }
