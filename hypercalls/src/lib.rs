@@ -15,6 +15,7 @@ pub mod errno;
 pub mod event;
 pub mod grant_table;
 pub mod lab;
+pub mod measure;
 pub mod memory;
 pub mod mmu;
 pub mod multicall;

@@ -85,6 +85,34 @@ pub const MMUEXT_MARK_SUPER: u32 = 19;
 /// Unmark a superpage; -EOPNOTSUPP.
 pub const MMUEXT_UNMARK_SUPER: u32 = 20;
 
+/// An operation's name without its prefix, in small letters; `None` for a number without meaning.
+#[must_use]
+pub const fn mmuext_name(cmd: u32) -> Option<&'static str> {
+    Some(match cmd {
+        MMUEXT_PIN_L1_TABLE => "pin_l1_table",
+        MMUEXT_PIN_L2_TABLE => "pin_l2_table",
+        MMUEXT_PIN_L3_TABLE => "pin_l3_table",
+        MMUEXT_PIN_L4_TABLE => "pin_l4_table",
+        MMUEXT_UNPIN_TABLE => "unpin_table",
+        MMUEXT_NEW_BASEPTR => "new_baseptr",
+        MMUEXT_TLB_FLUSH_LOCAL => "tlb_flush_local",
+        MMUEXT_INVLPG_LOCAL => "invlpg_local",
+        MMUEXT_TLB_FLUSH_MULTI => "tlb_flush_multi",
+        MMUEXT_INVLPG_MULTI => "invlpg_multi",
+        MMUEXT_TLB_FLUSH_ALL => "tlb_flush_all",
+        MMUEXT_INVLPG_ALL => "invlpg_all",
+        MMUEXT_FLUSH_CACHE => "flush_cache",
+        MMUEXT_SET_LDT => "set_ldt",
+        MMUEXT_NEW_USER_BASEPTR => "new_user_baseptr",
+        MMUEXT_CLEAR_PAGE => "clear_page",
+        MMUEXT_COPY_PAGE => "copy_page",
+        MMUEXT_FLUSH_CACHE_GLOBAL => "flush_cache_global",
+        MMUEXT_MARK_SUPER => "mark_super",
+        MMUEXT_UNMARK_SUPER => "unmark_super",
+        _ => return None,
+    })
+}
+
 /// What `update_va_mapping` flushes: the low two bits of its flags.
 pub const UVMF_FLUSHTYPE_MASK: u64 = 3;
 /// No flush.

@@ -24,6 +24,8 @@ pub const VCPUOP_SET_SINGLESHOT_TIMER: u32 = 8;
 pub const VCPUOP_STOP_SINGLESHOT_TIMER: u32 = 9;
 /// Move `vcpu_info` to memory of the guest's: [`RegisterVcpuInfo`].
 pub const VCPUOP_REGISTER_VCPU_INFO: u32 = 10;
+/// Sends it an NMI.
+pub const VCPUOP_SEND_NMI: u32 = 11;
 /// Keep the time at an address too.
 pub const VCPUOP_REGISTER_VCPU_TIME_MEMORY_AREA: u32 = 13;
 
