@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use zerocopy::{FromBytes, IntoBytes};
 
 const HEADER: usize = size_of::<Header>();
+/// Waiting output, in bytes, from which on no further change's events are added to it.
+const ENOUGH: usize = 1 << 16;
 
 /// The store, and its one client's state.
 #[derive(Debug)]
@@ -21,6 +23,9 @@ pub struct Xenstore {
     pub(super) transactions: Transactions,
     /// What the request in the making changes.
     pub(super) changes: Vec<Change>,
+    /// Changes whose events are still to be queued: a transaction may leave many, and each may
+    /// concern every watch.
+    due: VecDeque<Change>,
     /// The first event of a watch that was just set; it follows the answer.
     pub(super) first: Option<Event>,
     /// The request so far: header and payload.
@@ -40,6 +45,7 @@ impl Xenstore {
             watches: Watches::default(),
             transactions: Transactions::default(),
             changes: Vec::new(),
+            due: VecDeque::new(),
             first: None,
             partial: Vec::new(),
             out: VecDeque::new(),
@@ -83,6 +89,7 @@ impl Xenstore {
     /// So many of them were sent.
     pub fn sent(&mut self, bytes: usize) {
         self.out.drain(..bytes.min(self.out.len()));
+        self.send_due();
     }
 
     /// The host writes a node; watches of the guest fire.
@@ -131,17 +138,29 @@ impl Xenstore {
 
     /// Queues the events of what has changed.
     fn send_events(&mut self) {
-        let changes = std::mem::take(&mut self.changes);
-        let events: Vec<Event> = changes
-            .iter()
-            .flat_map(|c| self.watches.events(c))
-            .collect();
-        for Event { path, token } in self.first.take().into_iter().chain(events) {
-            let header = Header {
-                kind: XS_WATCH_EVENT,
-                ..Header::default()
-            };
-            self.send(header, format!("{path}\0{token}\0").as_bytes());
+        self.due.extend(self.changes.drain(..));
+        if let Some(event) = self.first.take() {
+            self.send_event(&event);
         }
+        self.send_due();
+    }
+
+    /// Queues events, a change at a time, until enough is queued: none are due when nothing waits.
+    fn send_due(&mut self) {
+        while self.out.len() < ENOUGH
+            && let Some(change) = self.due.pop_front()
+        {
+            for event in self.watches.events(&change) {
+                self.send_event(&event);
+            }
+        }
+    }
+
+    fn send_event(&mut self, Event { path, token }: &Event) {
+        let header = Header {
+            kind: XS_WATCH_EVENT,
+            ..Header::default()
+        };
+        self.send(header, format!("{path}\0{token}\0").as_bytes());
     }
 }

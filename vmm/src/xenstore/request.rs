@@ -55,10 +55,18 @@ impl Xenstore {
         }
     }
 
+    /// As [`Xenstore::tree`], to change it, if the change can be noted.
+    fn tree_to_change(&mut self, tx: u32) -> Result<&mut Tree, XsError> {
+        if tx != 0 {
+            self.transactions.get(tx)?.room()?;
+        }
+        self.tree(tx)
+    }
+
     fn changed(&mut self, tx: u32, change: Change) -> Answer {
         match tx {
             0 => self.changes.push(change),
-            _ => self.transactions.get(tx)?.changes.push(change),
+            _ => self.transactions.get(tx)?.note(change),
         }
         done()
     }
@@ -114,13 +122,13 @@ impl Xenstore {
     fn write(&mut self, tx: u32, payload: &[u8]) -> Answer {
         let (path, value) = split(payload)?;
         let (path, who) = (absolute(path, &self.home)?, self.domid);
-        self.tree(tx)?.write(&path, value, who)?;
+        self.tree_to_change(tx)?.write(&path, value, who)?;
         self.changed(tx, Change::Node(path))
     }
 
     fn mkdir(&mut self, tx: u32, payload: &[u8]) -> Answer {
         let (path, who) = (self.path(payload)?, self.domid);
-        match self.tree(tx)?.mkdir(&path, who)? {
+        match self.tree_to_change(tx)?.mkdir(&path, who)? {
             true => self.changed(tx, Change::Node(path)),
             false => done(),
         }
@@ -128,7 +136,7 @@ impl Xenstore {
 
     fn rm(&mut self, tx: u32, payload: &[u8]) -> Answer {
         let (path, who) = (self.path(payload)?, self.domid);
-        self.tree(tx)?.rm(&path, who)?;
+        self.tree_to_change(tx)?.rm(&path, who)?;
         self.changed(tx, Change::Gone(path))
     }
 
@@ -138,7 +146,7 @@ impl Xenstore {
         let rest = str::from_utf8(rest).map_err(|_| XsError::Inval)?;
         let perms = Perms::parse(rest.split('\0'))?;
         let (path, who) = (absolute(path, &self.home)?, self.domid);
-        self.tree(tx)?.set_perms(&path, perms, who)?;
+        self.tree_to_change(tx)?.set_perms(&path, perms, who)?;
         self.changed(tx, Change::Node(path))
     }
 

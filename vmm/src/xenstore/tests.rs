@@ -224,6 +224,44 @@ fn quotas_hold() {
     );
 }
 
+/// A guest that writes one node without end in a transaction must not make its changes grow, nor
+/// one that changes many the events of the commit.
+#[test]
+fn what_a_transaction_changes_is_bounded() {
+    let xs = &mut store();
+    ask(xs, XS_TRANSACTION_START, "\0");
+    for _ in 0..3000 {
+        assert_eq!(ask_in(xs, 1, XS_WRITE, "data/a\0x"), ok(XS_WRITE, "OK\0"));
+    }
+    let name = |i: usize| format!("data/{}{i}\0", "n".repeat(1000));
+    let refused = (0..2000).find(|&i| {
+        ask_in(xs, 1, XS_MKDIR, &name(i));
+        ask_in(xs, 1, XS_RM, &name(i))[0].0 == XS_ERROR
+    });
+    assert_eq!(
+        refused,
+        Some(511),
+        "1024 changes, the first write among them"
+    );
+    for token in 0..128 {
+        ask(xs, XS_WATCH, &format!("data\0{token}\0"));
+    }
+    let request = message(XS_TRANSACTION_END, 1, "T\0");
+    assert_eq!(xs.receive(&request), request.len());
+    let mut events = 0;
+    while !xs.output().is_empty() {
+        assert!(!xs.wants_bytes());
+        assert!(
+            xs.output().len() < 1 << 18,
+            "{} bytes wait",
+            xs.output().len()
+        );
+        events += sent(xs).len();
+    }
+    assert_eq!(events, 1 + 128 * 1024);
+    assert!(xs.wants_bytes());
+}
+
 #[test]
 fn a_directory_that_is_too_long_comes_in_parts() {
     let xs = &mut store();

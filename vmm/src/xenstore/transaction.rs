@@ -6,17 +6,36 @@ use super::watch::Change;
 use std::collections::BTreeMap;
 
 /// The most transactions at a time.
-const MAX_TRANSACTIONS: usize = 10;
+pub(super) const MAX_TRANSACTIONS: usize = 10;
+/// The most changes in one.
+pub(super) const MAX_CHANGES: usize = 1024;
 
 /// One transaction.
 #[derive(Debug)]
 pub(super) struct Transaction {
     /// What it sees and changes.
     pub(super) tree: Tree,
-    /// What to tell watches of once it is kept.
-    pub(super) changes: Vec<Change>,
+    /// What to tell watches of once it is kept; each once.
+    changes: Vec<Change>,
     /// The tree's generation when it began.
     began: u64,
+}
+
+impl Transaction {
+    /// Whether one more change can be noted.
+    pub(super) fn room(&self) -> Result<(), XsError> {
+        match self.changes.len() < MAX_CHANGES {
+            true => Ok(()),
+            false => Err(XsError::Nospc),
+        }
+    }
+
+    /// Notes a change for the watches, unless it is noted.
+    pub(super) fn note(&mut self, change: Change) {
+        if !self.changes.contains(&change) {
+            self.changes.push(change);
+        }
+    }
 }
 
 /// Those that are open.
