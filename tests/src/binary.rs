@@ -12,6 +12,12 @@ pub fn xenlet() -> &'static Path {
     BUILT.get_or_init(|| build(&target_dir(), &[]))
 }
 
+/// The `xenlet` that people run, optimized: where the CPU is emulated, it is what counts.
+pub fn release() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build(&target_dir(), &["--release"]))
+}
+
 /// `xenlet` with the deliberate faults, in a target directory of its own: they must never get
 /// into the ordinary one by way of cargo's union of features.
 pub fn with_mutants() -> &'static Path {
@@ -24,6 +30,16 @@ pub fn with_mutants() -> &'static Path {
         "profile.dev.debug=false",
     ];
     BUILT.get_or_init(|| build(&target_dir().join("mutants"), &how))
+}
+
+/// `xenlet` as it is to be measured: optimized.
+pub fn released() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let target = target_dir();
+        build(&target, &["--release"]);
+        target.join("release/xenlet")
+    })
 }
 
 /// Runs `program`; what it printed and how it ended.
@@ -57,5 +73,10 @@ fn build(target: &Path, how: &[&str]) -> PathBuf {
         built.as_ref().is_ok_and(std::process::ExitStatus::success),
         "building xenlet: {built:?}"
     );
-    target.join("debug/xenlet")
+    let profile = if how.contains(&"--release") {
+        "release"
+    } else {
+        "debug"
+    };
+    target.join(profile).join("xenlet")
 }

@@ -50,6 +50,7 @@ pub fn config(backend: Backend) -> LabConfig {
         kernel: None,
         time_limit_s: 120,
         verbose: false,
+        paranoid: false,
     }
 }
 

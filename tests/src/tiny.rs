@@ -3,10 +3,11 @@
 //! The code lies at [`CODE`], data pages at [`data`]; both are mapped writable. What the data
 //! holds may depend on the machine: it is written after the domain is built.
 
-use crate::asm::Asm;
+use crate::asm::{Asm, Reg::*};
 use crate::runner::Skip;
 use crate::runs;
-use hypercalls::{Mfn, PAGE_SIZE, Vaddr};
+use hypercalls::trap::FLAT_KERNEL_CS;
+use hypercalls::{Mfn, Nr, PAGE_SIZE, Vaddr};
 use std::io::Write;
 use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -149,7 +150,13 @@ impl Tiny {
 }
 
 /// The host, probed once.
-fn host() -> Result<&'static Host, Skip> {
+///
+/// # Errors
+/// Without /dev/kvm.
+///
+/// # Panics
+/// If it cannot run guests.
+pub fn host() -> Result<&'static Host, Skip> {
     static HOST: OnceLock<Host> = OnceLock::new();
     runs::kvm()?;
     Ok(HOST.get_or_init(|| Host::open().unwrap_or_else(|e| panic!("{e}"))))
@@ -170,6 +177,37 @@ fn panics() -> usize {
         }));
     });
     PANICS.load(Ordering::SeqCst)
+}
+
+/// Handler code: back to where the frame says, nothing changed.
+pub fn return_from_fault(a: &mut Asm, error_code: bool) {
+    // pop %rcx; pop %r11; (add $8,%rsp); push $0; push %rcx; push %r11; push %rax
+    a.bytes(&[0x59, 0x41, 0x5b]);
+    if error_code {
+        a.bytes(&[0x48, 0x83, 0xc4, 8]);
+    }
+    a.bytes(&[0x6a, 0, 0x51, 0x41, 0x53, 0x50])
+        .mov(Rax, Nr::Iret as u64)
+        .syscall();
+}
+
+/// Puts the trap table on data page 0: `vector` to `handler`.
+pub fn one_handler(vector: u8, handler: u64) -> impl FnOnce(&Domain) {
+    move |dom| {
+        put(
+            dom,
+            data(0),
+            &[u64::from(vector) | u64::from(FLAT_KERNEL_CS) << 16, handler],
+        )
+    }
+}
+
+/// `vcpu_guest_context` from words at byte offsets; the rest is zero.
+pub fn context(dom: &Domain, words: &[(usize, u64)]) {
+    put(dom, data(4), &[0; 646]);
+    for &(offset, word) in words {
+        put(dom, data(4) + offset as u64, &[word]);
+    }
 }
 
 /// The dump of a guest that crashed.

@@ -138,6 +138,14 @@ fn bad_usage_is_one_line() -> Checked {
             "3 is not in 4..=65536",
         ),
         (&["boot", "--kernel", "x", "--mem-mib", "65537"], "65537"),
+        (
+            &["boot", "--kernel", "x", "--cpus", "0"],
+            "0 is not in 1..=32",
+        ),
+        (
+            &["boot", "--kernel", "x", "--cpus", "33"],
+            "33 is not in 1..=32",
+        ),
         (&["boot", "--kernel", "x", "--format", "ktap"], "ktap"),
         (&["list", "--format", "ktap"], "ktap"),
         (&["doctor", "--format", "ktap"], "ktap"),
@@ -183,7 +191,9 @@ fn help_and_version() -> Checked {
     for args in [&["--help"][..], &["-h"], &["help"], &["--version"]] {
         assert!(result(&call(args)).contains("xenlet"), "{args:?}");
     }
-    for command in ["lab", "list", "doctor", "boot", "compare", "bench"] {
+    for command in [
+        "lab", "list", "doctor", "boot", "measure", "compare", "bench",
+    ] {
         let help = result(&call(&[command, "--help"]));
         assert!(
             help.contains("Usage: xenlet") && help.contains(command),
@@ -513,6 +523,7 @@ fn kernels_that_do_not_fit() -> Checked {
     let mut beyond = good().load(|l| l.paddr = 100 << 20);
     beyond.entry = BASE + (100 << 20);
     let beyond = beyond.bytes();
+    let big = dir.file("initrd", &vec![0; 9 << 20]);
     let cases: &[Case<'_>] = &[
         (
             "big",
@@ -562,8 +573,8 @@ fn kernels_that_do_not_fit() -> Checked {
         (
             "initrd_big",
             good().bytes(),
-            &["--initrd", "/proc/self/exe"],
-            &["MiB"],
+            &["--initrd", &big],
+            &["initrd", "9 MiB", "8 MiB"],
         ),
         (
             "cmdline",
@@ -577,6 +588,9 @@ fn kernels_that_do_not_fit() -> Checked {
         let args = [&["boot", "--mem-mib", "8", "--kernel", &file], *more].concat();
         refused(&call(&args), USAGE, parts);
     }
+    let file = dir.file("cmdline", &good().bytes());
+    let longest = call(&boot(&file, &["--cmdline", &"x".repeat(1023)]));
+    assert_eq!(longest.status.code(), Some(DONE), "{}", err(&longest));
     Ok(())
 }
 

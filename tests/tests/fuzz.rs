@@ -1,13 +1,25 @@
-//! Random hypercall sequences, valid and hostile, on the dispatch alone: every page's references
-//! recounted after each step. Runs for `XENLET_FUZZ_SECONDS` (default 15) from `XENLET_FUZZ_SEED`
-//! (default 0); a failure names its seed and the shortest sequence found that still fails.
+//! Fuzzing without a fuzzer: the targets of [`tests::fuzz`] on the inputs that are kept and on
+//! mutations of them, and random hypercall sequences, valid and hostile, every page's references
+//! recounted after each step.
+//!
+//! Runs for `XENLET_FUZZ_SECONDS` (default 20) in all, from `XENLET_FUZZ_SEED` (default 0): half of
+//! it sequences. A sequence that fails names its seed and the shortest one found that still fails;
+//! an input that fails is printed. libFuzzer runs the same targets: see `tests/fuzz`.
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tests::chaos::{Step, Tally, sequence, steps};
+use tests::fuzz::mutate::Mutator;
+use tests::fuzz::sequences::TOTAL;
+use tests::fuzz::{TARGETS, Target};
 use tests::runner::{Check, Checked, PATIENCE, main as run};
+
+/// What the targets ask how much memory was used.
+#[global_allocator]
+static PEAK: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
 /// Sequences from one seed.
 const CASES: u32 = 16;
@@ -15,16 +27,26 @@ const CASES: u32 = 16;
 const STEPS: usize = 60;
 
 fn main() -> ExitCode {
-    let checks = [
-        Check::new("hypercall_sequences/1_vcpu", || hypercall_sequences(1)),
-        Check::new("hypercall_sequences/2_vcpus", || hypercall_sequences(2)),
-    ];
-    run(checks.map(|c| c.within(PATIENCE + time())).into())
+    let mut checks = Vec::new();
+    for target in TARGETS {
+        let name = target.name;
+        checks.push(Check::new(format!("corpus/{name}"), move || corpus(target)));
+        let mutated = Check::new(format!("mutations/{name}"), move || mutations(target));
+        checks.push(mutated.within(PATIENCE + time()));
+    }
+    for cpus in [1, 2] {
+        let name = format!("hypercall_sequences/{cpus}_vcpu");
+        let check = Check::new(name, move || hypercall_sequences(cpus));
+        checks.push(check.within(PATIENCE + time()));
+    }
+    let code = run(checks);
+    total();
+    code
 }
 
-/// How long the sequences of each number of vCPUs are tried.
+/// How long all of it runs.
 fn time() -> Duration {
-    Duration::from_secs(setting("XENLET_FUZZ_SECONDS", 15)) / 2
+    Duration::from_secs(setting("XENLET_FUZZ_SECONDS", 20))
 }
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -35,8 +57,62 @@ fn setting(name: &str, default: u64) -> u64 {
     })
 }
 
+/// What all checks did to domains, if any did.
+fn total() {
+    let total = TOTAL.lock().expect("no check panics with it");
+    if total.recounts != 0 {
+        println!(
+            "fuzz, in all: {} hypercalls ({} in multicalls) and {} traps in sequences, {} recounts",
+            total.hypercalls, total.carried, total.traps, total.recounts
+        );
+    }
+}
+
+fn corpus(target: Target) -> Checked {
+    for (path, input) in target.corpus() {
+        tried(target, &input, &path.display().to_string());
+    }
+    Ok(())
+}
+
+fn mutations(target: Target) -> Checked {
+    let time = time() / 2 / TARGETS.len() as u32;
+    let first = setting("XENLET_FUZZ_SEED", 0);
+    let inputs: Vec<Vec<u8>> = target
+        .corpus()
+        .into_iter()
+        .map(|(_, input)| input)
+        .collect();
+    let mut mutator = Mutator::new(first, target.longest);
+    let (start, mut runs) = (Instant::now(), 0_u64);
+    while start.elapsed() < time {
+        tried(target, &mutator.next(&inputs), "a mutation");
+        runs += 1;
+    }
+    println!(
+        "fuzz, {}: {runs} mutations of {} inputs",
+        target.name,
+        inputs.len()
+    );
+    Ok(())
+}
+
+/// Runs an input; one that fails is shown.
+fn tried(target: Target, input: &[u8], what: &str) {
+    let result = panic::catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
+    if let Err(panicked) = result {
+        let hex: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
+        eprintln!(
+            "{}: {what} fails, {} bytes: {hex}",
+            target.name,
+            input.len()
+        );
+        panic::resume_unwind(panicked);
+    }
+}
+
 fn hypercall_sequences(cpus: usize) -> Checked {
-    let time = time();
+    let time = time() / 4;
     let first = setting("XENLET_FUZZ_SEED", 0);
     let start = Instant::now();
     let tally = RefCell::new(Tally::default());
@@ -58,16 +134,19 @@ fn hypercall_sequences(cpus: usize) -> Checked {
         }
         seed += 1;
     }
+    let tally = tally.into_inner();
     let Tally {
         hypercalls,
+        carried,
         traps,
         recounts,
         ended,
-    } = tally.into_inner();
+    } = tally;
     println!(
-        "fuzz, {cpus} vCPU: {hypercalls} hypercalls and {traps} traps, {recounts} recounts, \
-         {ended} ends, seeds {first}..{seed}: 0 panics, 0 recount errors"
+        "fuzz, {cpus} vCPU: {hypercalls} hypercalls ({carried} in multicalls) and {traps} traps, \
+         {recounts} recounts, {ended} ends, seeds {first}..{seed}: 0 panics, 0 recount errors"
     );
+    *TOTAL.lock().expect("no check panics with it") += tally;
     Ok(())
 }
 

@@ -122,6 +122,7 @@ fn main() -> ExitCode {
         check("batch_to_traps", batch_to_traps);
         check("the_regression_is_gone_at_fork_depth_255", fork_depth);
         check("two_vcpus", two_vcpus);
+        check("paranoid", paranoid);
     }
     checks.push(Check::new("both_backends_say_the_same", both_backends));
     runner::main(checks)
@@ -238,6 +239,21 @@ fn two_vcpus(backend: Backend) {
             (false, true) => "18",
             (false, false) => "512",
         };
+        assert_eq!(face(row), expected, "{}/{}", row.workload, row.policy);
+    }
+}
+
+/// Recounted as it runs, every cell is what it is otherwise.
+fn paranoid(backend: Backend) {
+    let wanted = ["mprotect", "fork", "migrate"].map(str::to_owned).to_vec();
+    let report = lab(&LabConfig {
+        workloads: wanted,
+        paranoid: true,
+        cpus: 2,
+        ..config(backend)
+    });
+    for row in &report.results {
+        let expected = face(self::row(full(backend), &row.workload, &row.policy));
         assert_eq!(face(row), expected, "{}/{}", row.workload, row.policy);
     }
 }

@@ -9,13 +9,11 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 use tests::runner::{self, Check, Checked, Skip};
-use tests::xen::{Boot, Cell, Verdict, Xen, cells, here, verdicts};
+use tests::xen::{Boot, Cell, Comparison, RECORDED, Verdict, Xen, answers, cells, here, verdicts};
 use xenlet::domain::{CellReport, DomainConfig};
 use xenlet::lab::GUEST;
 
-/// What real Xen answered when it was last asked.
-const RECORDED: &str = include_str!("xen/truth.txt");
-const RECORD_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/xen/truth.txt");
+const RECORD_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/xen/truth.txt");
 /// Ample on a busy machine; an idle one needs some seconds.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -57,46 +55,6 @@ fn on_kvm(config: &DomainConfig) -> Option<here::Ran> {
     ran.inspect_err(|why| println!("skipped: kvm: {why}")).ok()
 }
 
-/// Answers by probe; a probe that was not asked has none.
-fn asked(verdicts: &[Verdict]) -> BTreeMap<&str, &str> {
-    let asked = verdicts.iter().filter(|v| v.skipped().is_none());
-    asked.map(|v| (&*v.name, &*v.answer)).collect()
-}
-
-/// One party's answers beside the reference: how many there are, and how many differ.
-struct Tally {
-    name: &'static str,
-    rows: usize,
-    wrong: usize,
-}
-
-impl Tally {
-    /// Prints each difference. Only a row the party says it skips may be missing.
-    fn new(name: &'static str, party: &[Verdict], reference: &BTreeMap<&str, &str>) -> Tally {
-        let answers = asked(party);
-        let skips = |probe: &str| {
-            party
-                .iter()
-                .any(|v| v.name == probe && v.skipped().is_some())
-        };
-        let strange = answers
-            .keys()
-            .filter(|probe| !reference.contains_key(*probe));
-        let mut wrong = strange
-            .inspect(|probe| println!("difference: {probe}: no reference"))
-            .count();
-        for (probe, expected) in reference.iter().filter(|(probe, _)| !skips(probe)) {
-            let answer = answers.get(probe).unwrap_or(&"no answer");
-            if answer != expected {
-                println!("difference: {probe}: {name} {answer}; xen {expected}");
-                wrong += 1;
-            }
-        }
-        let rows = answers.len();
-        Tally { name, rows, wrong }
-    }
-}
-
 /// The reference is what real Xen answers or, where there is none, what it answered. Rows that a
 /// first domain is answered differently stand in the record as ours, so that they stay what they
 /// are on both backends.
@@ -108,22 +66,19 @@ fn truth_table() -> Checked {
         record(xen.as_deref().expect("real Xen to record"), &direct);
     }
     let recorded = verdicts(RECORDED);
-    let mut reference = asked(&recorded);
+    let mut reference = answers(&recorded);
+    let mut parties = Vec::new();
     if let Ok(xen) = &xen {
-        reference.extend(asked(xen));
+        parties.push(Comparison::new("xen", xen, &asked_of(xen, &reference)));
+        reference.extend(answers(xen));
     }
-    let mut tallies = Vec::new();
-    tallies.extend(kvm.map(|kvm| Tally::new("kvm", &kvm, &reference)));
-    tallies.push(Tally::new("direct", &direct, &reference));
-    if let Ok(xen) = &xen {
-        print_skips(xen);
-        tallies.push(Tally::new("xen", xen, &asked(&recorded)));
+    parties.insert(0, Comparison::new("direct", &direct, &reference));
+    if let Some(kvm) = kvm {
+        parties.insert(0, Comparison::new("kvm", &kvm, &reference));
     }
-    let parties = tallies
-        .iter()
-        .map(|t| format!("{} {}/{}", t.name, t.rows - t.wrong, t.rows));
-    let parties: Vec<String> = parties.collect();
-    let differences: usize = tallies.iter().map(|t| t.wrong).sum();
+    let differences = parties.iter().flat_map(|party| &party.differences);
+    let differences = differences.inspect(|d| println!("difference: {d}")).count();
+    let parties: Vec<String> = parties.iter().map(Comparison::to_string).collect();
     println!(
         "truth table: {}, differences {differences}",
         parties.join(", ")
@@ -132,20 +87,27 @@ fn truth_table() -> Checked {
     xen.map(drop)
 }
 
-fn print_skips(xen: &[Verdict]) {
+/// The record without what a first domain is not asked, which is printed.
+fn asked_of<'a>(
+    xen: &[Verdict],
+    recorded: &BTreeMap<&'a str, &'a str>,
+) -> BTreeMap<&'a str, &'a str> {
+    let mut asked = recorded.clone();
     for (verdict, why) in xen.iter().filter_map(|v| Some((v, v.skipped()?))) {
         println!("skipped: xen: {}: {why}", verdict.name);
+        asked.remove(&*verdict.name);
     }
+    asked
 }
 
-/// Rewrites the recorded answers; those that a first domain cannot ask for are marked.
+/// Rewrites the recorded answers; those that a first domain is not asked are marked.
 fn record(xen: &[Verdict], ours: &[Verdict]) {
-    let ours = asked(ours);
+    let ours = answers(ours);
     let line = |v: &Verdict| match v.skipped() {
         None => format!("probe {} {}\n", v.name, v.answer),
         Some(why) => {
             let answer = ours.get(&*v.name).unwrap_or(&"");
-            format!("# unprivileged: {why}\nprobe {} {answer}\n", v.name)
+            format!("# not asked of Xen: {why}\nprobe {} {answer}\n", v.name)
         }
     };
     let text: String = xen.iter().map(line).collect();

@@ -9,9 +9,10 @@ use crate::initramfs::{self, InitramfsError};
 use crate::kvm::{Ending, Host as KvmHost, HostError, Options, StartError};
 use crate::report::Host;
 use crate::report::boot::{BootReport, Ended};
+use crate::terminal::Harmless;
 use hypercalls::sched::{SHUTDOWN_POWEROFF, SHUTDOWN_REBOOT, SHUTDOWN_SUSPEND};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, stdin, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -31,6 +32,14 @@ pub enum BootError {
         /// Why not.
         #[source]
         source: std::io::Error,
+    },
+    /// The initrd alone is more than there is memory.
+    #[error("the initrd has {size_mib} MiB, more than the guest's {mem_mib} MiB of memory")]
+    InitrdTooBig {
+        /// The initrd, rounded up.
+        size_mib: u64,
+        /// The memory.
+        mem_mib: u64,
     },
     /// There is no initramfs.
     #[error(transparent)]
@@ -52,6 +61,7 @@ impl BootError {
     pub fn exit(&self) -> Exit {
         match self {
             BootError::Kernel(_) | BootError::Initrd { .. } => Exit::Usage,
+            BootError::InitrdTooBig { .. } => Exit::Usage,
             BootError::Initramfs(_) | BootError::Cache(_) => Exit::Usage,
             BootError::Start(StartError::Build(_)) => Exit::Usage,
             BootError::Start(_) | BootError::Host(_) => Exit::Host,
@@ -72,6 +82,7 @@ pub fn run(config: &BootConfig) -> Result<BootReport, BootError> {
         cpus: config.cpus as usize,
         cmdline: config.cmdline.clone(),
         initrd,
+        paranoid: config.paranoid,
         ..DomainConfig::default()
     };
     let machine = kvm.build(&Program::from(&image), &domain)?;
@@ -79,9 +90,9 @@ pub fn run(config: &BootConfig) -> Result<BootReport, BootError> {
     let start = Instant::now();
     let outcome = machine.run(Options {
         time_limit: config.time_limit_s.map(Duration::from_secs),
-        output: Some(Box::new(stdout())),
+        output: Some(console()),
         output_fd: Some(stdout().as_raw_fd()),
-        input: !stdin().is_terminal(),
+        input: true,
     })?;
     let (ended, detail) = ended(outcome.ending);
     let mut host = Host::here();
@@ -92,7 +103,26 @@ pub fn run(config: &BootConfig) -> Result<BootReport, BootError> {
     Ok(report)
 }
 
+/// Where the guest's console goes: to stdout as it is, or to the terminal there without what could
+/// harm.
+fn console() -> Box<dyn Write + Send> {
+    match stdout().is_terminal() {
+        true => Box::new(Harmless::new(stdout())),
+        false => Box::new(stdout()),
+    }
+}
+
 fn initrd(config: &BootConfig) -> Result<Option<Vec<u8>>, BootError> {
+    let initrd = initrd_bytes(config)?;
+    let size = initrd.as_ref().map_or(0, Vec::len) as u64;
+    let (size_mib, mem_mib) = (size.div_ceil(1 << 20), config.mem_mib);
+    if size_mib > mem_mib {
+        return Err(BootError::InitrdTooBig { size_mib, mem_mib });
+    }
+    Ok(initrd)
+}
+
+fn initrd_bytes(config: &BootConfig) -> Result<Option<Vec<u8>>, BootError> {
     Ok(match &config.initrd {
         Initrd::None => None,
         Initrd::File(path) => Some(read(path)?),
@@ -110,7 +140,7 @@ fn read(path: &Path) -> Result<Vec<u8>, BootError> {
     })
 }
 
-fn ended(ending: Ending) -> (Ended, String) {
+pub(crate) fn ended(ending: Ending) -> (Ended, String) {
     match ending {
         Ending::Shutdown(SHUTDOWN_POWEROFF) => (Ended::Poweroff, String::new()),
         Ending::Shutdown(SHUTDOWN_REBOOT) => (Ended::Reboot, String::new()),
@@ -121,7 +151,7 @@ fn ended(ending: Ending) -> (Ended, String) {
         ),
         Ending::Crash(dump) => (Ended::Crashed, dump),
         Ending::TimeLimit => (Ended::TimeLimit, "the time limit passed".into()),
-        Ending::Signal(_) => (Ended::Quit, String::new()),
+        Ending::Signal(_) | Ending::Quit => (Ended::Quit, String::new()),
     }
 }
 

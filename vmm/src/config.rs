@@ -114,6 +114,9 @@ pub struct LabConfig {
     pub time_limit_s: u64,
     /// The guest's console goes to stderr.
     pub verbose: bool,
+    /// Recount every page's references as the guest runs.
+    #[serde(default)]
+    pub paranoid: bool,
     /// The guest's deliberate fault.
     #[cfg(feature = "mutants")]
     pub mutant: Option<String>,
@@ -178,6 +181,51 @@ pub struct BootConfig {
     pub time_limit_s: Option<u64>,
     /// Say more on stderr.
     pub verbose: bool,
+    /// Recount every page's references as the guest runs.
+    #[serde(default)]
+    pub paranoid: bool,
+}
+
+/// Repetitions a measurement may ask for.
+pub const REPEAT: RangeInclusive<u32> = 1..=20;
+/// Fork depths a measurement may ask for.
+pub const DEPTH: RangeInclusive<u32> = 0..=300;
+/// Seconds a measurement may take before it is given up.
+pub const MEASURE_TIME_LIMIT_S: u64 = 600;
+
+/// `xenlet measure`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasureConfig {
+    /// The kernel, its command line and memory; its initrd is the runner.
+    pub boot: BootConfig,
+    /// Operations by name; none for all.
+    pub operations: Vec<String>,
+    /// Fork depths to perform them at; none for the runner's own.
+    pub depths: Vec<u32>,
+    /// Repetitions of each after its warm-up.
+    pub repeat: u32,
+    /// A System.map or vmlinux of the kernel's, where it has no symbols of its own.
+    pub symbols: Option<PathBuf>,
+    /// Hypercalls on a time line are wanted.
+    pub trace: bool,
+    /// Call sites are to be found; a measurement without them is for measuring what they cost.
+    pub sites: bool,
+}
+
+impl MeasureConfig {
+    /// The kernel's command line, with what the runner is asked for.
+    #[must_use]
+    pub fn cmdline(&self) -> String {
+        let mut words = vec!["measure".to_owned(), format!("repeat={}", self.repeat)];
+        words.extend(self.depths.iter().map(|depth| format!("depth={depth}")));
+        words.extend(self.operations.iter().cloned());
+        let request = format!("xenlet.init={}", words.join(","));
+        match self.boot.cmdline.as_str() {
+            "" => request,
+            own => format!("{own} {request}"),
+        }
+    }
 }
 
 /// `xenlet bench`.
@@ -221,6 +269,7 @@ mod tests {
             kernel: None,
             time_limit_s: 1,
             verbose: false,
+            paranoid: false,
             #[cfg(feature = "mutants")]
             mutant: None,
         };

@@ -26,7 +26,8 @@ counters! {
     unknown_hypercalls: "Of them, those whose number nothing answers to";
     pte_updates: "Page-table updates requested by hypercalls";
     multicall_entries: "Hypercalls carried inside multicalls";
-    continuations: "Hypercalls cut short and continued";
+    continuations: "Times a hypercall was cut short and executed again, which counts once";
+    early_flushes: "Flushes in the midst of a trap, before a frame was used as something else";
     emulated_writes: "Direct writes to live page tables that were caught and applied";
     emulated_instructions: "Privileged instructions emulated";
     faults_bounced: "Exceptions delivered to the guest kernel";

@@ -4,6 +4,7 @@
 use super::generate::{Act, Step};
 use super::words::{Word, page_va};
 use hypercalls::Vaddr;
+use std::ops::AddAssign;
 use xenlet::domain::{self, Domain, Regs};
 use xenlet::dump;
 use xenlet::{hypercall, trap};
@@ -24,6 +25,8 @@ const RECORDS: usize = 1200;
 pub struct Tally {
     /// Hypercalls, those in multicalls included.
     pub hypercalls: u64,
+    /// Of them, those in multicalls.
+    pub carried: u64,
     /// Exceptions.
     pub traps: u64,
     /// Recounts.
@@ -32,36 +35,79 @@ pub struct Tally {
     pub ended: u64,
 }
 
+impl Tally {
+    /// Nothing yet.
+    pub const NONE: Tally = Tally {
+        hypercalls: 0,
+        carried: 0,
+        traps: 0,
+        recounts: 0,
+        ended: 0,
+    };
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, more: Tally) {
+        self.hypercalls += more.hypercalls;
+        self.carried += more.carried;
+        self.traps += more.traps;
+        self.recounts += more.recounts;
+        self.ended += more.ended;
+    }
+}
+
 /// Runs `steps` on a fresh domain of `cpus` vCPUs.
 ///
 /// # Errors
 /// What is wrong after a step.
 pub fn sequence(cpus: usize, steps: &[Step], tally: &mut Tally) -> Result<(), String> {
-    let (dom, regs) = Domain::bare(MEM_MIB, cpus).map_err(|e| e.to_string())?;
-    let mut guest = Guest {
-        dom,
-        regs: vec![regs; cpus],
-    };
+    let mut guest = Guest::new(cpus)?;
     for step in steps {
-        let Some(cpu) = guest.runnable(usize::from(step.cpu)) else {
+        if guest.step(step, tally)?.is_none() {
             break;
-        };
-        let next = guest.perform(cpu, step, tally)?;
-        guest.judge(cpu, &next)?;
-        tally.recounts += 1;
-        guest.settle(cpu, &next, tally);
+        }
     }
     let counters = guest.dom.stats.counters;
     tally.hypercalls += counters.hypercalls + counters.multicall_entries;
+    tally.carried += counters.multicall_entries;
     Ok(())
 }
 
-struct Guest {
-    dom: Domain,
-    regs: Vec<Regs>,
+/// A domain without a kernel, and what its vCPUs have in their registers.
+#[derive(Debug)]
+pub struct Guest {
+    /// The domain.
+    pub dom: Domain,
+    /// Registers by vCPU.
+    pub regs: Vec<Regs>,
 }
 
 impl Guest {
+    /// A fresh one of `cpus` vCPUs.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub fn new(cpus: usize) -> Result<Guest, String> {
+        let (dom, regs) = Domain::bare(MEM_MIB, cpus).map_err(|e| e.to_string())?;
+        let regs = vec![regs; cpus];
+        Ok(Guest { dom, regs })
+    }
+
+    /// One step, judged; what came of it, or nothing if no vCPU is up.
+    ///
+    /// # Errors
+    /// What is wrong after it.
+    pub fn step(&mut self, step: &Step, tally: &mut Tally) -> Result<Option<domain::Step>, String> {
+        let Some(cpu) = self.runnable(usize::from(step.cpu)) else {
+            return Ok(None);
+        };
+        let next = self.perform(cpu, step, tally)?;
+        self.judge(cpu, &next)?;
+        tally.recounts += 1;
+        self.settle(cpu, &next, tally);
+        Ok(Some(next))
+    }
+
     /// The vCPU at `index` or after it that is up.
     fn runnable(&mut self, index: usize) -> Option<usize> {
         let cpus = self.dom.vcpus.len();

@@ -36,7 +36,8 @@ pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     vec(step(), 1..most)
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// One step.
+pub fn step() -> impl Strategy<Value = Step> {
     let act = prop_oneof![
         10 => mmu_update(),
         8 => mmuext_op(),
@@ -83,9 +84,14 @@ fn domain() -> impl Strategy<Value = Word> {
     prop_oneof![12 => Just(own), 1 => raw().prop_map(Word::Raw)]
 }
 
-/// The number of requests: what there are, or a lie.
-fn count(real: usize) -> impl Strategy<Value = Word> {
-    prop_oneof![12 => Just(Word::Raw(real as u64)), 1 => raw().prop_map(Word::Raw)]
+/// A number of requests that is not what there are; mostly none, which is the truth.
+fn lie() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![12 => Just(None), 1 => raw().prop_map(Some)]
+}
+
+/// How many requests there are, or the lie.
+fn count(lie: Option<u64>, real: usize) -> Word {
+    Word::Raw(lie.unwrap_or(real as u64))
 }
 
 fn mmu_update() -> impl Strategy<Value = Made> {
@@ -94,12 +100,12 @@ fn mmu_update() -> impl Strategy<Value = Made> {
         12 => (frame(), slot(), command).prop_map(|(f, s, c)| Word::Entry(f, s, c)),
         1 => word(),
     ];
-    vec((target, pte()), 1..6).prop_flat_map(|requests| {
-        let words: Vec<Word> = requests.iter().flat_map(|&(at, new)| [at, new]).collect();
-        (Just(words), count(requests.len()), done(), domain()).prop_map(|(words, n, done, who)| {
-            let act = call(Nr::MmuUpdate, [ARRAY, n, done, who, ZERO]);
-            (vec![(0, 0, words)], act)
-        })
+    let requests = vec((target, pte()), 1..6);
+    (requests, lie(), done(), domain()).prop_map(|(requests, lie, done, who)| {
+        let n = count(lie, requests.len());
+        let words = requests.iter().flat_map(|&(at, new)| [at, new]).collect();
+        let act = call(Nr::MmuUpdate, [ARRAY, n, done, who, ZERO]);
+        (vec![(0, 0, words)], act)
     })
 }
 
@@ -109,15 +115,15 @@ fn mmuext_op() -> impl Strategy<Value = Made> {
     ];
     let first = prop_oneof![8 => frame().prop_map(Word::Mfn), 1 => word()];
     let second = prop_oneof![1 => frame().prop_map(Word::Mfn), 1 => word()];
-    vec((command, first, second), 1..5).prop_flat_map(|ops| {
-        let words: Vec<Word> = ops
+    let ops = vec((command, first, second), 1..5);
+    (ops, lie(), done(), domain()).prop_map(|(ops, lie, done, who)| {
+        let n = count(lie, ops.len());
+        let words = ops
             .iter()
             .flat_map(|&(cmd, a, b)| [Word::Raw(cmd), a, b])
             .collect();
-        (Just(words), count(ops.len()), done(), domain()).prop_map(|(words, n, done, who)| {
-            let act = call(Nr::MmuextOp, [ARRAY, n, done, who, ZERO]);
-            (vec![(0, 0, words)], act)
-        })
+        let act = call(Nr::MmuextOp, [ARRAY, n, done, who, ZERO]);
+        (vec![(0, 0, words)], act)
     })
 }
 
@@ -139,10 +145,10 @@ fn multicall() -> impl Strategy<Value = Made> {
         4 => prop_oneof![va_mapping(), mmu_update(), mmuext_op(), simple()],
         1 => prop_oneof![noise(), iret(), multicall_of_nothing()],
     ];
-    (vec(entry, 1..6), count(1)).prop_map(|(made, lie)| {
+    (vec(entry, 1..6), lie()).prop_map(|(made, lie)| {
         let mut fills: Fills = Vec::new();
         let mut entries = Vec::new();
-        let real = made.len() as u64;
+        let n = count(lie, made.len());
         for (more, act) in made {
             fills.extend(more);
             if let Act::Call(nr, args) = act {
@@ -152,11 +158,6 @@ fn multicall() -> impl Strategy<Value = Made> {
             }
         }
         fills.push((1, 0, entries));
-        let n = if lie == Word::Raw(1) {
-            Word::Raw(real)
-        } else {
-            lie
-        };
         (
             fills,
             call(Nr::Multicall, [Word::Page(1, 0), n, ZERO, ZERO, ZERO]),

@@ -8,6 +8,6 @@ pub mod act;
 pub mod generate;
 pub mod words;
 
-pub use act::{Tally, recounted, sequence};
+pub use act::{Guest, Tally, recounted, sequence};
 pub use generate::{Act, Step, steps};
 pub use words::{Frame, Word};

@@ -48,13 +48,13 @@ pub enum AptError {
 
 /// A private package client.
 #[derive(Debug)]
-pub(super) struct Apt {
+pub(crate) struct Apt {
     config: PathBuf,
 }
 
 impl Apt {
     /// Sets up `dir` and fetches the package lists.
-    pub(super) fn new(dir: &Path) -> Result<Self, AptError> {
+    pub(crate) fn new(dir: &Path) -> Result<Self, AptError> {
         let mirror = mirror()?;
         for sub in ["state/lists/partial", "cache/archives/partial"] {
             std::fs::create_dir_all(dir.join(sub))?;
@@ -70,7 +70,7 @@ impl Apt {
     }
 
     /// All packages that installing `names` on an empty machine would take.
-    pub(super) fn closure(&self, names: &[&str]) -> Result<Vec<String>, AptError> {
+    pub(crate) fn closure(&self, names: &[&str]) -> Result<Vec<String>, AptError> {
         let mut args = vec!["install", "-qq", "--print-uris", "--no-install-recommends"];
         args.extend_from_slice(names);
         let listing = self.run("apt-get", &args, None)?;
@@ -97,7 +97,7 @@ impl Apt {
     }
 
     /// Downloads and verifies `names` into `into`.
-    pub(super) fn download(&self, names: &[String], into: &Path) -> Result<(), AptError> {
+    pub(crate) fn download(&self, names: &[String], into: &Path) -> Result<(), AptError> {
         std::fs::create_dir_all(into)?;
         let mut args = vec!["-q", "download"];
         args.extend(names.iter().map(String::as_str));
@@ -118,7 +118,7 @@ impl Apt {
 }
 
 /// Unpacks one package.
-pub(super) fn unpack(deb: &Path, into: &Path) -> Result<(), AptError> {
+pub(crate) fn unpack(deb: &Path, into: &Path) -> Result<(), AptError> {
     std::fs::create_dir_all(into)?;
     let args = [OsStr::new("-x"), deb.as_os_str(), into.as_os_str()];
     checked("dpkg-deb", Command::new("dpkg-deb").args(args)).map(drop)

@@ -50,7 +50,6 @@ pub(super) fn command(packages: &Packages, dir: &Path) -> Result<Command, io::Er
         "LTDL_LIBRARY_PATH",
         packages.path("usr/lib/x86_64-linux-gnu/bochs/plugins"),
     );
-    command.current_dir(dir);
     Ok(command)
 }
 

@@ -3,30 +3,31 @@
 //! In: the packages, the kind of host, the command. Out: the command's [`Output`], or who else is
 //! to blame. The emulator is killed, and its directory removed, whichever way this is left.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flate2::read::GzDecoder;
+
 use super::console::Progress;
+use super::emulator::{EMULATOR_LOG, Emulator, POLL, text};
 use super::initramfs::{self, PackError};
 use super::packages::Packages;
 use super::scratch::Scratch;
-use super::{Command, Kind, Output, bochs, qemu};
+use super::{Command, Kind, Output, Run, bochs, qemu};
 
 pub(super) const INITRAMFS: &str = "initramfs";
 pub(super) const CONSOLE: &str = "console";
 pub(super) const OUTPUT: &str = "output";
-pub(super) const KERNEL_ARGS: &str = "console=ttyS0,115200 quiet panic=-1";
+/// On a busy machine an emulated timer is late, and the kernel's check of it a panic; mitigations
+/// make each of KVM's own system calls a change of page tables, which costs an emulator most.
+pub(super) const KERNEL_ARGS: &str = "console=ttyS0,115200 quiet panic=-1 no_timer_check \
+                                      mitigations=off nokaslr cryptomgr.notests";
 
-/// What the emulator itself says.
-const EMULATOR_LOG: &str = "emulator.log";
 /// How many of the console's lines an error shows.
 const TAIL: usize = 40;
-/// How often the console is looked at.
-const POLL: Duration = Duration::from_millis(50);
 /// How long the machine may take to power off once the command's result is known.
 const POWER_OFF: Duration = Duration::from_secs(10);
 
@@ -86,31 +87,6 @@ pub enum HarnessError {
     },
 }
 
-/// An emulator's process, killed when dropped.
-struct Emulator(Child);
-
-impl Emulator {
-    fn ended(&mut self) -> Option<ExitStatus> {
-        self.0.try_wait().ok().flatten()
-    }
-
-    /// Waits for a power-off, but not for ever.
-    fn power_off(mut self) {
-        let until = Instant::now() + POWER_OFF;
-        while self.ended().is_none() && Instant::now() < until {
-            thread::sleep(POLL);
-        }
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        // Both fail only where the process is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 pub(super) fn run(
     packages: &Packages,
     kind: Kind,
@@ -124,29 +100,56 @@ pub(super) fn run(
     fs::write(scratch.join(INITRAMFS), archive).map_err(emulator_error)?;
     let emulator = start(packages, kind, scratch.path()).map_err(emulator_error)?;
     let progress = watch(kind, emulator, scratch.path(), &mark, command.time_limit)?;
+    let packed = fs::read(scratch.join(OUTPUT)).map_err(emulator_error)?;
+    let outputs = unpack(&packed, &mark).map_err(emulator_error)?;
     Ok(Output {
-        code: progress.status.unwrap_or(-1),
-        stdout: fs::read(scratch.join(OUTPUT)).map_err(emulator_error)?,
+        runs: runs(&progress, outputs),
         console: text(&scratch.join(CONSOLE)),
-        flushes: progress.flushes,
         wall: started.elapsed(),
     })
 }
 
 fn start(packages: &Packages, kind: Kind, dir: &Path) -> Result<Emulator, io::Error> {
-    let mut command = match kind.is_intel() {
+    let command = match kind.is_intel() {
         true => bochs::command(packages, dir)?,
-        false => qemu::command(packages, kind, dir),
+        false => qemu::command(packages, kind),
     };
-    let log = File::create(dir.join(EMULATOR_LOG))?;
-    command.stdout(log.try_clone()?).stderr(log);
-    command.spawn().map(Emulator)
+    Emulator::start(command, dir)
+}
+
+/// What each run wrote: the mark stands behind it, on a line of its own.
+fn unpack(packed: &[u8], mark: &str) -> Result<Vec<Vec<u8>>, io::Error> {
+    let mut all = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut all)?;
+    let mark = format!("{mark}\n").into_bytes();
+    let mut outputs = Vec::new();
+    let mut rest = &all[..];
+    while let Some(at) = rest.windows(mark.len()).position(|part| part == mark) {
+        outputs.push(rest[..at].to_vec());
+        rest = &rest[at + mark.len()..];
+    }
+    Ok(outputs)
+}
+
+/// Each run's own part of the flushes, which init counts through.
+fn runs(progress: &Progress, outputs: Vec<Vec<u8>>) -> Vec<Run> {
+    let mut before = Some(0);
+    let run = |(&(code, flushes), stdout): (&(i32, Option<u64>), _)| {
+        let own = flushes.zip(before).map(|(after, before)| after - before);
+        before = flushes;
+        Run {
+            code,
+            stdout,
+            flushes: own,
+        }
+    };
+    progress.ran.iter().zip(outputs).map(run).collect()
 }
 
 /// Follows the console to the command's status, or to what prevents one.
 fn watch(
     kind: Kind,
-    mut emulator: Emulator,
+    emulator: Emulator,
     dir: &Path,
     mark: &str,
     limit: Duration,
@@ -158,8 +161,8 @@ fn watch(
         let ended = emulator.ended().is_some();
         let console = text(&dir.join(CONSOLE));
         let progress = Progress::read(&console, mark);
-        if progress.status.is_some() {
-            emulator.power_off();
+        if progress.ended {
+            emulator.wait(POWER_OFF);
             return Ok(progress);
         }
         if let Some(what) = progress.setup {
@@ -203,15 +206,8 @@ fn watch(
     }
 }
 
-/// A file that may not be there yet, and may hold anything.
-fn text(path: &Path) -> String {
-    fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
-}
-
 /// The last lines, or those from where the kernel says what happened to it.
-fn tail(text: &str) -> String {
+pub(super) fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let trouble = |line: &&str| {
         ["Kernel panic", "BUG:", "Oops:"]

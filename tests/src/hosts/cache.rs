@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::scratch::Scratch;
 
 /// `$XDG_CACHE_HOME/xenlet/hosts`, or the same under `~/.cache`.
-pub(super) fn directory() -> Option<PathBuf> {
+pub(crate) fn directory() -> Option<PathBuf> {
     let absolute = |name| {
         env::var_os(name)
             .map(PathBuf::from)
@@ -24,7 +24,7 @@ pub(super) fn directory() -> Option<PathBuf> {
 ///
 /// `fill` works in a directory of its own that is renamed when it is done: a reader never sees
 /// half of it, and a writer that dies leaves nothing under the name.
-pub(super) fn filled<E: From<io::Error>>(
+pub(crate) fn filled<E: From<io::Error>>(
     cache: &Path,
     name: &str,
     fill: impl FnOnce(&Path) -> Result<PathBuf, E>,
@@ -37,6 +37,8 @@ pub(super) fn filled<E: From<io::Error>>(
     let lock = File::create(cache.join("lock"))?;
     lock.lock()?;
     if !ready.is_dir() {
+        // Whoever had the lock before and died in it.
+        Scratch::clear(cache)?;
         let scratch = Scratch::new_in(cache)?;
         let filled = fill(scratch.path())?;
         fs::rename(filled, &ready)?;

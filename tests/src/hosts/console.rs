@@ -12,10 +12,10 @@ pub(super) struct Progress {
     pub(super) panicked: bool,
     /// What init could not set up.
     pub(super) setup: Option<String>,
-    /// Flushes asked of the CPU.
-    pub(super) flushes: Option<u64>,
-    /// The command's exit code.
-    pub(super) status: Option<i32>,
+    /// Each run that has ended: its exit code, and the flushes asked of the CPU until then.
+    pub(super) ran: Vec<(i32, Option<u64>)>,
+    /// All runs have ended, and their output is written.
+    pub(super) ended: bool,
 }
 
 impl Progress {
@@ -37,10 +37,27 @@ impl Progress {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("start", _) => self.started = true,
             ("setup", what) => self.setup = Some(what.to_owned()),
-            ("flushes", count) => self.flushes = self.flushes.or(count.parse().ok()),
-            ("status", code) => self.status = self.status.or(code.parse().ok()),
+            ("ran", what) => {
+                if let Some((number, code, flushes)) = ran(what)
+                    && number == self.ran.len()
+                {
+                    self.ran.push((code, flushes));
+                }
+            }
+            ("end", _) => self.ended = true,
             _ => {}
         }
+    }
+}
+
+/// A run's number, exit code and flushes; a spoilt line has none.
+fn ran(line: &str) -> Option<(usize, i32, Option<u64>)> {
+    let mut words = line.split(' ');
+    let (number, code) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    match (words.next()?, words.next()) {
+        ("-", None) => Some((number, code, None)),
+        (flushes, None) => Some((number, code, Some(flushes.parse().ok()?))),
+        _ => None,
     }
 }
 
@@ -50,17 +67,20 @@ mod tests {
 
     #[test]
     fn marks_count_and_other_lines_do_not() {
-        let text = "boot\nM1 start\r\nM1 start\nstatus 9\nM1 flushes 12\n[ 1.0] x M1 status 3\n";
+        let text = "boot\nM1 start\r\nM1 start\nran 0 9 -\nM1 ran 0 3 12\n[ 1.0] x M1 ran 0 3 12\n";
         let progress = Progress::read(text, "M1");
-        assert!(progress.started && !progress.panicked);
-        assert_eq!((progress.flushes, progress.status), (Some(12), Some(3)));
+        assert!(progress.started && !progress.panicked && !progress.ended);
+        assert_eq!(progress.ran, [(3, Some(12))]);
     }
 
     #[test]
     fn a_line_cut_short_waits_and_a_spoilt_one_is_made_good_by_its_twin() {
-        assert_eq!(Progress::read("M1 status 1", "M1").status, None);
-        let spoilt = "M1 status [ 2.0] oops\n1\nM1 status 17\n";
-        assert_eq!(Progress::read(spoilt, "M1").status, Some(17));
+        assert_eq!(Progress::read("M1 ran 0 1 -", "M1").ran, []);
+        let spoilt =
+            "M1 ran 0 [ 2.0] oops\n1 7\nM1 ran 0 17 -\nM1 ran 1 0 4\nM1 ran 1 0 4\nM1 end\n";
+        let progress = Progress::read(spoilt, "M1");
+        assert_eq!(progress.ran, [(17, None), (0, Some(4))]);
+        assert!(progress.ended);
     }
 
     #[test]

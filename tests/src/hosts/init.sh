@@ -1,8 +1,9 @@
 #!/bin/busybox sh
-# The only program of an emulated host: loads KVM, runs the command, says how it ended, powers off.
-# /config sets MARK, MODULE, PARAMS and FLUSH; /command is the command. The first serial port has
-# the kernel's messages, the command's standard error and our marks; the second its output alone.
-# Marks come twice, because a kernel message may cut through one.
+# The only program of an emulated host: loads KVM, makes the command's runs, says how each ended,
+# powers off. /config sets MARK, MODULE, PARAMS and FLUSH; /command has a script a run. The first
+# serial port has the kernel's messages, the runs' standard error and our marks; the second, at the
+# end, what they wrote to standard output, each with a mark behind it, packed: an emulated port is
+# slow. Marks on the first come twice, because a kernel message may cut through one.
 bb=/bin/busybox
 . /config
 
@@ -40,17 +41,26 @@ if echo "p:flush $FLUSH" > $trace/kprobe_events 2>/dev/null; then
     counted=y
 fi
 
-$bb mkfifo /tmp/out /tmp/err
-$bb cat /tmp/out > /dev/ttyS1 &
-out=$!
-$bb cat /tmp/err > /dev/ttyS0 &
-err=$!
+# Flushes so far, or "-".
+flushes() {
+    [ -n "$counted" ] || echo -
+    [ -n "$counted" ] && while read -r event hits misses; do
+        [ "$event" = flush ] && echo "$hits"
+    done < $trace/kprobe_profile
+}
+
+$bb mkfifo /tmp/err
 say start
-/command > /tmp/out 2> /tmp/err < /dev/null
-code=$?
-wait $out $err
+number=0
+for script in /command/*; do
+    $bb cat /tmp/err > /dev/ttyS0 &
+    "$script" > /tmp/out 2> /tmp/err < /dev/null
+    code=$?
+    wait
+    { $bb cat /tmp/out; echo "$MARK"; } >> /tmp/all
+    say ran $number $code "$(flushes)"
+    number=$((number + 1))
+done
+$bb gzip -c /tmp/all > /dev/ttyS1
 $bb stty -F /dev/ttyS1 -echo
-[ -n "$counted" ] && while read -r event hits misses; do
-    [ "$event" = flush ] && say flushes $hits
-done < $trace/kprobe_profile
-finish status $code
+finish end

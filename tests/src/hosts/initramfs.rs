@@ -66,13 +66,16 @@ pub(super) fn build(
         .unwrap_or_default()
         .to_string_lossy();
     let program = format!("/program/{name}");
-    archive.file("/command", script(&program, &command.args).as_bytes());
+    for (number, args) in command.runs.iter().enumerate() {
+        let path = format!("/command/{number:03}");
+        archive.file(&path, script(&program, args).as_bytes());
+    }
     archive.file(&program, loadable(&read(&command.binary)?));
     for library in libraries(&command.binary)? {
         archive.file(&library, loadable(&read(Path::new(&library))?));
     }
-    for (here, there) in &command.files {
-        archive.file(there, &read(here)?);
+    for (contents, there) in &command.files {
+        archive.file(there, contents);
     }
     Ok(archive.finish())
 }

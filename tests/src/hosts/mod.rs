@@ -7,18 +7,20 @@
 //! once into a cache and never installed (`packages`); a machine that cannot get them has a
 //! [`Skip`] to print.
 //!
-//! `cargo test -p tests --test hosts -- --nocapture` runs the short list of hosts,
-//! `XENLET_HOSTS=all` before it all of them, `XENLET_HOSTS=amd-npt0,intel-ept1` those named.
+//! `XENLET_HOSTS=short cargo test -p tests --test hosts -- --nocapture` tries the short list of
+//! hosts, `all` in its place the whole matrix, `amd-npt0,intel-ept1` those named.
 
-mod apt;
+pub(crate) mod apt;
 mod bochs;
 mod boot;
-mod cache;
+pub(crate) mod cache;
 mod compare;
 mod console;
 mod cpio;
+pub(crate) mod emulator;
 mod initramfs;
 mod kind;
+mod live;
 pub(crate) mod packages;
 mod qemu;
 pub(crate) mod scratch;
@@ -26,6 +28,7 @@ mod sources;
 mod trial;
 
 use std::path::PathBuf;
+use std::process;
 use std::time::Duration;
 
 pub use boot::HarnessError;
@@ -44,27 +47,42 @@ pub const CACHE: &str = "/cache";
 pub struct Command {
     /// The program on this machine; it is packed with the libraries `ldd` names.
     pub binary: PathBuf,
-    /// Its arguments.
-    pub args: Vec<String>,
-    /// Further files: path here, absolute path there.
-    pub files: Vec<(PathBuf, String)>,
-    /// How long the command may run there, in this machine's time, the boot not included.
+    /// The arguments of each of its runs, which follow each other in one boot.
+    pub runs: Vec<Vec<String>>,
+    /// Further files: contents, absolute path there.
+    pub files: Vec<(Vec<u8>, String)>,
+    /// How long the runs may take there, in this machine's time, the boot not included.
     pub time_limit: Duration,
+}
+
+/// What one run of the command did.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its exit code; 128 + N when signal N ended it.
+    pub code: i32,
+    /// Its standard output, byte for byte.
+    pub stdout: Vec<u8>,
+    /// How often KVM asked the CPU for a TLB flush while it ran, where that can be counted.
+    pub flushes: Option<u64>,
 }
 
 /// What the command did.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Its exit code; 128 + N when signal N ended it.
-    pub code: i32,
-    /// Its standard output, byte for byte.
-    pub stdout: Vec<u8>,
+    /// Its runs, in order.
+    pub runs: Vec<Run>,
     /// The console of the emulated host: the kernel's messages and the command's standard error.
     pub console: String,
-    /// How often KVM asked the CPU for a TLB flush while the command ran, where it can be counted.
-    pub flushes: Option<u64>,
     /// Boot, command and power-off together.
     pub wall: Duration,
+}
+
+impl Output {
+    /// The last lines of the console, or those where the kernel says what happened to it.
+    #[must_use]
+    pub fn end(&self) -> String {
+        boot::tail(&self.console)
+    }
 }
 
 /// The emulators and the L1 kernel, unpacked and ready.
@@ -90,6 +108,12 @@ impl Harness {
     /// See [`HarnessError`]: everything but the command's own exit code.
     pub fn run(&self, kind: Kind, command: &Command) -> Result<Output, HarnessError> {
         boot::run(&self.packages, kind, command)
+    }
+
+    /// QEMU, told where its own files are and nothing else.
+    #[must_use]
+    pub fn qemu(&self) -> process::Command {
+        emulator::program(&self.packages)
     }
 
     /// A static busybox, for commands that need no program of ours.

@@ -2,26 +2,24 @@
 //! and its directory removed, whichever way this is left.
 
 use super::Boot;
+use crate::hosts::emulator::{self, EMULATOR_LOG, Emulator, POLL, text};
 use crate::hosts::packages::Packages;
 use crate::hosts::scratch::Scratch;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 const HYPERVISOR: &str = "xen";
 const KERNEL: &str = "guest";
 const CONSOLE: &str = "console";
-const EMULATOR_LOG: &str = "emulator.log";
 /// What Xen says last, once the first domain has ended.
 const HALTED: &str = "Hardware Dom0 halted";
 const CRASHED: &str = "Hardware Dom0 crashed";
 /// What Xen's own lines begin with.
 const XEN: &str = "(XEN)";
-/// How often the console is looked at.
-const POLL: Duration = Duration::from_millis(20);
 
 /// Why there is no answer from Xen.
 #[derive(Debug, thiserror::Error)]
@@ -40,17 +38,6 @@ pub enum BootError {
     Limit(Duration, String),
 }
 
-/// An emulator's process, killed when dropped.
-struct Emulator(Child);
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        // Both fail only where the process is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The guest's part of the console.
 pub(super) fn run(
     packages: &Packages,
@@ -60,37 +47,13 @@ pub(super) fn run(
     let scratch = Scratch::new_in(&std::env::temp_dir())?;
     fs::write(scratch.join(HYPERVISOR), hypervisor)?;
     fs::write(scratch.join(KERNEL), boot.kernel)?;
-    let log = File::create(scratch.join(EMULATOR_LOG))?;
-    let mut command = command(packages, boot);
-    command.current_dir(scratch.path());
-    command.stdout(log.try_clone()?).stderr(log);
-    let emulator = Emulator(command.spawn()?);
+    let emulator = Emulator::start(command(packages, boot), scratch.path())?;
     watch(emulator, scratch.path(), boot.time_limit)
 }
 
 fn command(packages: &Packages, boot: &Boot<'_>) -> Command {
-    let mut command = packages.tool("usr/bin/qemu-system-x86_64");
-    for data in ["usr/share/qemu", "usr/share/seabios"] {
-        command.arg("-L").arg(packages.path(data));
-    }
-    command.args([
-        "-accel",
-        "tcg",
-        "-cpu",
-        "max",
-        "-no-user-config",
-        "-no-reboot",
-    ]);
-    command.args([
-        "-m",
-        &boot.mem_mib.to_string(),
-        "-smp",
-        &boot.cpus.to_string(),
-    ]);
-    command.args([
-        "-display", "none", "-vga", "none", "-net", "none", "-monitor", "none",
-    ]);
-    command.args(["-serial", &format!("file:{CONSOLE}")]);
+    let size = (boot.cpus, boot.mem_mib);
+    let mut command = emulator::qemu(packages, "max", size, &[CONSOLE]);
     command.args(["-kernel", HYPERVISOR, "-append"]);
     command.arg("console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=none noreboot");
     // A module and its arguments; a comma would begin the next module.
@@ -99,11 +62,11 @@ fn command(packages: &Packages, boot: &Boot<'_>) -> Command {
     command
 }
 
-fn watch(mut emulator: Emulator, dir: &Path, limit: Duration) -> Result<String, BootError> {
+fn watch(emulator: Emulator, dir: &Path, limit: Duration) -> Result<String, BootError> {
     let deadline = Instant::now() + limit;
     loop {
         // In this order: what the console holds after the end is all that it will ever hold.
-        let ended = emulator.0.try_wait()?.is_some();
+        let ended = emulator.ended().is_some();
         let console = text(&dir.join(CONSOLE));
         if console.contains(HALTED) {
             return Ok(guest(&console));
@@ -120,12 +83,6 @@ fn watch(mut emulator: Emulator, dir: &Path, limit: Duration) -> Result<String, 
         }
         thread::sleep(POLL);
     }
-}
-
-/// A file that may not be there yet, and may hold anything.
-fn text(path: &Path) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The lines that are not Xen's own.

@@ -5,10 +5,12 @@
 //! machine that cannot have them has a [`Skip`] to print.
 
 mod boot;
+mod compare;
 pub mod here;
 mod line;
 
 pub use boot::BootError;
+pub use compare::{Comparison, answers};
 pub use line::{Cell, Verdict, cells, verdicts};
 
 use crate::hosts;
@@ -17,6 +19,9 @@ use flate2::read::GzDecoder;
 use std::io::{self, Read};
 use std::time::Duration;
 use xenlet::images::{Cache, CacheError, FetchError, Fetched, Package, fetch};
+
+/// What real Xen answered to the probes when it was last asked.
+pub const RECORDED: &str = include_str!("truth.txt");
 
 /// The file's name in the cache.
 const NAME: &str = "xen-4.17";

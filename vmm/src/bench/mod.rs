@@ -1,6 +1,8 @@
 //! `xenlet bench`: this host's floors and our costs, each pair measured in one run, so that a
 //! noisy host shifts both.
 
+mod attribution;
+mod bounded;
 mod process;
 mod queue;
 mod round_trip;
@@ -54,7 +56,7 @@ pub fn run(
     let mut host = Host::here();
     let mut measures = Vec::new();
     if config.backend == Backend::Kvm {
-        progress.start(5);
+        progress.start(6);
         let kvm = KvmHost::open()?;
         host.strategies = kvm.probe.strategies();
         progress.cell("hypercall", "round trip");
@@ -67,6 +69,11 @@ pub fn run(
         measures.push(process::memory()?);
         progress.cell("lab", "default run");
         measures.push(process::default_lab("kvm", 20.0)?);
+        progress.cell("measure", "call sites");
+        match attribution::image() {
+            Some(image) => measures.push(attribution::measure(&image)?),
+            None => progress.line("no Linux image is here: what call sites cost is not measured"),
+        }
     }
     if config.backend == Backend::Direct {
         progress.start(2);
@@ -75,6 +82,7 @@ pub fn run(
     }
     progress.cell("rules", "without a CPU");
     measures.extend(rules::measure()?);
+    measures.push(bounded::measure()?);
     Ok(BenchReport::new(host, measures))
 }
 

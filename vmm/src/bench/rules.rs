@@ -90,7 +90,8 @@ impl Bed {
         (3 + L1S) * PER_TABLE
     }
 
-    /// One pass over them: each is loaded once, and an upper one that is present is followed.
+    /// One pass over them: each is loaded once and looked at whether it is present, and an upper one
+    /// that is, is followed.
     #[must_use]
     pub fn pass(&self) -> u64 {
         self.pass_below(self.root, Level::L4)
@@ -100,9 +101,12 @@ impl Bed {
         let mut sum = 0;
         for slot in 0..ENTRIES {
             let raw = self.dom.memory.read_u64(table.entry(slot)).unwrap_or(0);
-            sum ^= black_box(raw);
-            if let (Some(below), true) = (level.below(), raw & 1 != 0) {
-                sum ^= self.pass_below(Pte(raw).mfn(), below);
+            if !Pte(black_box(raw)).is_present() {
+                continue;
+            }
+            sum += 1;
+            if let Some(below) = level.below() {
+                sum += self.pass_below(Pte(raw).mfn(), below);
             }
         }
         sum

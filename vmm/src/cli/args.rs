@@ -1,10 +1,15 @@
 //! The words of the command line. Ranges and names are checked here, before anything runs.
 
-use super::help::{BOOT_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, IMAGES_EXAMPLES, LAB_EXAMPLES};
+use super::help::{
+    BOOT_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, IMAGES_EXAMPLES, LAB_EXAMPLES, MEASURE_EXAMPLES,
+};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use xenlet::config::{BATCH, BOOT_CPUS, Backend, Batch, CPUS, LAB_TIME_LIMIT_S, MEM_MIB, PTES};
+use xenlet::config::{
+    BATCH, BOOT_CPUS, Backend, Batch, CPUS, DEPTH, LAB_TIME_LIMIT_S, MEASURE_TIME_LIMIT_S, MEM_MIB,
+    PTES, REPEAT,
+};
 use xenlet::report::Format;
 
 /// Runs Xen PV guests on any Linux/KVM host and counts every hypercall trap.
@@ -29,6 +34,17 @@ pub(super) struct Global {
     /// Say more on stderr
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
+    /// A deliberate fault of what the host is told
+    #[cfg(feature = "mutants")]
+    #[arg(long, global = true, value_name = "M", hide = true, value_parser = host_fault)]
+    pub(super) host_fault: Option<xenlet::kvm::Fault>,
+}
+
+#[cfg(feature = "mutants")]
+fn host_fault(word: &str) -> Result<xenlet::kvm::Fault, String> {
+    let mut all = xenlet::kvm::Fault::ALL.into_iter();
+    all.find(|fault| fault.name() == word)
+        .ok_or_else(|| "no such fault".to_owned())
 }
 
 /// The forms of a result.
@@ -43,6 +59,8 @@ pub(super) enum FormatArg {
     Csv,
     /// The kernel's test protocol
     Ktap,
+    /// For a mail or a pull request; of measurements' comparisons
+    Markdown,
 }
 
 impl From<FormatArg> for Format {
@@ -52,6 +70,7 @@ impl From<FormatArg> for Format {
             FormatArg::Json => Format::Json,
             FormatArg::Csv => Format::Csv,
             FormatArg::Ktap => Format::Ktap,
+            FormatArg::Markdown => Format::Markdown,
         }
     }
 }
@@ -69,10 +88,13 @@ pub(super) enum Command {
     /// Boot a Xen PV guest
     #[command(after_help = BOOT_EXAMPLES)]
     Boot(BootArgs),
+    /// Measure which mm operation of a Linux kernel traps, and from where
+    #[command(after_help = MEASURE_EXAMPLES)]
+    Measure(MeasureArgs),
     /// List or fetch third-party guests
     #[command(subcommand, after_help = IMAGES_EXAMPLES)]
     Images(ImagesCommand),
-    /// Say what changed between two lab reports, worst first
+    /// Say what changed between two lab reports, or two measured kernels, worst first
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
     /// Measure this host's floors and our costs, side by side
@@ -116,6 +138,9 @@ pub(super) struct LabArgs {
     /// Give up after this many seconds
     #[arg(long, value_name = "S", default_value_t = LAB_TIME_LIMIT_S, value_parser = seconds())]
     pub(super) time_limit: u64,
+    /// Recount every page's references as the guest runs; what is wrong ends it with a dump
+    #[arg(long)]
+    pub(super) paranoid: bool,
     /// A deliberate fault of the guest
     #[cfg(feature = "mutants")]
     #[arg(long, value_name = "M", hide = true)]
@@ -133,6 +158,7 @@ impl Default for LabArgs {
             backend: BackendArg::Kvm,
             kernel: None,
             time_limit: LAB_TIME_LIMIT_S,
+            paranoid: false,
             #[cfg(feature = "mutants")]
             mutant: None,
         }
@@ -180,9 +206,54 @@ pub(super) struct BootArgs {
     /// Give up after this many seconds
     #[arg(long, value_name = "S", value_parser = seconds())]
     pub(super) time_limit: Option<u64>,
+    /// Recount every page's references as the guest runs; what is wrong ends it with a dump
+    #[arg(long)]
+    pub(super) paranoid: bool,
     /// Write the counters to this file as JSON
     #[arg(long, value_name = "F.json")]
     pub(super) stats: Option<PathBuf>,
+}
+
+/// `measure`.
+#[derive(Debug, Args)]
+pub(super) struct MeasureArgs {
+    /// The kernel
+    #[arg(long, value_name = "F", required_unless_present = "image")]
+    pub(super) kernel: Option<PathBuf>,
+    /// Instead of a kernel: an image that was fetched (`xenlet images list`)
+    #[arg(long, value_name = "NAME", conflicts_with = "kernel")]
+    pub(super) image: Option<String>,
+    /// An operation; repeatable [default: all]
+    #[arg(long = "operation", value_name = "O", value_delimiter = ',', value_parser = operation)]
+    pub(super) operations: Vec<String>,
+    /// A fork depth, 0 to 300; repeatable [default: 0, 1 and 255]
+    #[arg(long = "depth", value_name = "N", value_delimiter = ',', value_parser = depth())]
+    pub(super) depths: Vec<u32>,
+    /// Repetitions of each after a warm-up, 1 to 20
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = repeat())]
+    pub(super) repeat: u32,
+    /// Its command line [default: the image's]
+    #[arg(long, value_name = "S")]
+    pub(super) cmdline: Option<String>,
+    /// Its memory in MiB [default: the image's, or 512]
+    #[arg(long, value_name = "N", value_parser = mem_mib())]
+    pub(super) mem_mib: Option<u64>,
+    /// vCPUs, 1 to 32
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = boot_cpus())]
+    pub(super) cpus: u32,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "S", default_value_t = MEASURE_TIME_LIMIT_S, value_parser = seconds())]
+    pub(super) time_limit: u64,
+    /// Its System.map or vmlinux, if the kernel has no symbols of its own
+    #[arg(long, value_name = "F")]
+    pub(super) symbols: Option<PathBuf>,
+    /// Do not look for call sites
+    #[arg(long)]
+    pub(super) no_sites: bool,
+    /// Write the operations' hypercalls to this file, on a time line for chrome://tracing or
+    /// Perfetto
+    #[arg(long, value_name = "F.json")]
+    pub(super) trace: Option<PathBuf>,
 }
 
 /// `compare`.
@@ -240,6 +311,23 @@ fn boot_cpus() -> RangedU64ValueParser<u32> {
 
 fn mem_mib() -> RangedU64ValueParser<u64> {
     RangedU64ValueParser::new().range(MEM_MIB)
+}
+
+fn depth() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(u64::from(*DEPTH.start())..=u64::from(*DEPTH.end()))
+}
+
+fn repeat() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(u64::from(*REPEAT.start())..=u64::from(*REPEAT.end()))
+}
+
+/// A word: it becomes a part of the kernel's command line.
+fn operation(word: &str) -> Result<String, String> {
+    let named = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    match !word.is_empty() && word.chars().all(named) {
+        true => Ok(word.to_owned()),
+        false => Err("a name of letters, digits and underscores".to_owned()),
+    }
 }
 
 fn seconds() -> RangedU64ValueParser<u64> {

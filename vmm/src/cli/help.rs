@@ -32,8 +32,24 @@ Examples:
   xenlet boot --kernel vmlinux --cmdline 'console=hvc0' --mem-mib 256
   xenlet boot --kernel vmlinux --initrd initrd --time-limit 60 --stats boot.json
 
-The console is stdin and stdout, raw on a terminal: Ctrl-A x quits. The kernel is a 64-bit ELF file
-with Xen PV notes, or a bzImage that holds one.";
+The console is stdin and stdout, raw on a terminal: Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A
+sends Ctrl-A. The kernel is a 64-bit ELF file with Xen PV notes, or a bzImage that holds one.
+
+An image's first process is xenlet's own. On its command line xenlet.init=battery runs a battery of
+user-mode checks and powers off; xenlet.init=shell is the default.";
+
+/// Below `measure --help`.
+pub(super) const MEASURE_EXAMPLES: &str = "\
+Examples:
+  xenlet measure --image debian-7.2
+  xenlet measure --kernel vmlinux --format json --out a.json
+  xenlet measure --image debian-7.2 --operation mprotect,fork --repeat 5 --trace t.json
+  xenlet compare a.json b.json
+
+The kernel is unmodified; the program that performs the operations is built in and needs no initrd.
+Counted are hypercalls between its markers: those that work on page tables are `traps`. min/31 and
+min/512 are the traps that would do for the same updates, with Linux's multicall buffer and with a
+page table's worth a trap.";
 
 /// Below `images --help`.
 pub(super) const IMAGES_EXAMPLES: &str = "\
@@ -53,6 +69,9 @@ Examples:
   xenlet lab --policy generic-7.2 --format json --out b.json
   xenlet compare a.json b.json
 
+  xenlet compare 6.12.json 7.2.json --format markdown     two of `xenlet measure`
+
 Rows are joined by workload and policy, or by workload alone if each report holds one policy and
 they differ. More traps or direct writes than the tolerance allows, or a worse verdict, in any row
-is exit code 1.";
+is exit code 1. Of two measured kernels, rows are joined by operation, pages and depth; where every
+repetition of the second exceeds every one of the first by more than noise, it is worse.";

@@ -37,6 +37,10 @@ impl Failure {
 pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
     let command = cli.command.unwrap_or_default();
     let global = cli.global;
+    #[cfg(feature = "mutants")]
+    if let Some(fault) = global.host_fault {
+        fault.choose();
+    }
     let output = output::Output::new(global.format.unwrap_or_default().into(), global.out)?;
     let verbose = global.verbose > 0;
     match command {
@@ -44,6 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::List => commands::list(&output),
         Command::Doctor => commands::doctor(&output),
         Command::Boot(args) => commands::boot(args, &output, verbose),
+        Command::Measure(args) => commands::measure(args, &output, verbose),
         Command::Images(command) => commands::images(command, &output),
         Command::Compare(args) => commands::compare(&args, &output),
         Command::Bench(args) => commands::bench(args, &output, verbose),

@@ -34,6 +34,17 @@ impl Output {
             Format::Ktap => Err(Failure::usage(anyhow!(
                 "--format ktap is for lab and compare, not for {command}"
             ))),
+            Format::Markdown => self.no_markdown(command),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses markdown, for all but comparisons of measurements.
+    pub(super) fn no_markdown(&self, command: &str) -> Result<(), Failure> {
+        match self.format {
+            Format::Markdown => Err(Failure::usage(anyhow!(
+                "--format markdown is for compare of measurements, not for {command}"
+            ))),
             _ => Ok(()),
         }
     }

@@ -3,17 +3,20 @@
 //! Everything a guest finds at its entry is put here, as Xen's builder puts it. Nothing has run
 //! yet, so nothing can be half-built: an error leaves no domain.
 
+use super::cpuid::Cpuid;
 use super::error::{BuildError, MAX_MIB};
 use super::host::{DomainConfig, GRANT_FRAMES, HostLayout, MAX_CPUS};
 use super::layout::{Layout, LayoutError, Needs};
 use super::load::{self, Ports};
 use super::program::{PAGES_PER_MIB, Program};
 use super::services::Channel;
-use super::{Binding, Clock, Console, Domain, Events, Lab, Regs, Services, State, Vcpu, tables};
+use super::{
+    Binding, Clock, Console, Domain, Events, Lab, Paranoia, Regs, Services, State, Vcpu, tables,
+};
+use crate::attribution::Attribution;
 use crate::memory::{BadMaddr, Memory};
 use crate::mm::{Mm, Refusal};
 use crate::stats::Stats;
-use crate::trap::Cpuid;
 use hypercalls::shared_info::{EVTCHN_MASK_OFFSET, LEGACY_MAX_VCPUS, VcpuInfo};
 use hypercalls::start_info::MAX_GUEST_CMDLINE;
 use hypercalls::{Level, Maddr, Mfn, PAGE_SIZE, Pfn};
@@ -76,6 +79,7 @@ pub fn build(
         clock: Clock::new(host.tsc_khz),
         stats: Stats::new(config.cpus),
         lab: Lab::default(),
+        attribution: Attribution::default(),
         cpuid: Cpuid::new([], host.tsc_khz),
         layout,
         host: *host,
@@ -84,6 +88,7 @@ pub fn build(
         assists: 0,
         grant_frames_used: 0,
         poison: config.poison,
+        paranoia: config.paranoid.then(Paranoia::default),
         kicks: 0,
         updates_in_trap: 0,
     };

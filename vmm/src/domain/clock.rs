@@ -11,6 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug)]
 enum Source {
     Host(Instant),
+    /// The TSC that the guest has too, and what it read at system time 0.
+    Counter(fn() -> u64, u64),
     Manual(u64),
 }
 
@@ -35,6 +37,25 @@ impl Clock {
         }
     }
 
+    /// System time 0 is now, told by the counter that the guest reads too: what it computes from
+    /// its records is what [`Clock::now`] says, for ever.
+    #[must_use]
+    pub fn counting(tsc_khz: u32, read: fn() -> u64) -> Clock {
+        Clock {
+            source: Source::Counter(read, read()),
+            ..Clock::new(tsc_khz)
+        }
+    }
+
+    /// What the guest's TSC reads at system time 0, where that is known.
+    #[must_use]
+    pub fn origin(&self) -> Option<u64> {
+        match self.source {
+            Source::Counter(_, origin) => Some(origin),
+            _ => None,
+        }
+    }
+
     /// A clock that moves only by [`Clock::set`].
     #[must_use]
     pub fn manual() -> Clock {
@@ -56,6 +77,7 @@ impl Clock {
     pub fn now(&self) -> u64 {
         match self.source {
             Source::Host(boot) => u64::try_from(boot.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            Source::Counter(read, origin) => ns(scale(self.tsc_khz), read().saturating_sub(origin)),
             Source::Manual(at) => at,
         }
     }
@@ -106,17 +128,31 @@ fn scale(khz: u32) -> (u32, i8) {
     ((factor >> 32) as u32, shift)
 }
 
+/// Ticks in ns, computed as a guest does.
+fn ns((mul, shift): (u32, i8), ticks: u64) -> u64 {
+    let ticks = u128::from(ticks);
+    let shifted = match shift {
+        s if s >= 0 => ticks << s,
+        s => ticks >> -s,
+    };
+    ((shifted * u128::from(mul)) >> 32) as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ns(t: &VcpuTimeInfo, tsc: u64) -> u64 {
-        let delta = u128::from(tsc - t.tsc_timestamp);
-        let shifted = match t.tsc_shift {
-            s if s >= 0 => delta << s,
-            s => delta >> -s,
+    #[test]
+    fn a_counted_clock_says_what_the_guest_computes() {
+        let clock = Clock::counting(2_000_000, || 1000);
+        let t = clock.stamp(0, clock.origin().expect("counting"), 0);
+        assert_eq!((t.tsc_timestamp, t.system_time, clock.now()), (1000, 0, 0));
+        let later = Clock {
+            source: Source::Counter(|| 21_000, 1000),
+            ..clock
         };
-        t.system_time + ((shifted * u128::from(t.tsc_to_system_mul)) >> 32) as u64
+        let guest = ns((t.tsc_to_system_mul, t.tsc_shift), 20_000);
+        assert_eq!((later.now(), guest), (10_000, 10_000));
     }
 
     #[test]
@@ -127,7 +163,8 @@ mod tests {
             let t = clock.stamp(3, 1000, 77);
             assert_eq!(t.version, 4);
             let hour = u64::from(khz) * 1000 * 3600;
-            let error = ns(&t, 1000 + hour).abs_diff(77 + 3600 * 1_000_000_000);
+            let elapsed = ns((t.tsc_to_system_mul, t.tsc_shift), hour);
+            let error = elapsed.abs_diff(3600 * 1_000_000_000);
             assert!(error < 10_000, "{khz} kHz: {error} ns an hour off");
         }
     }

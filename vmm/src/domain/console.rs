@@ -15,6 +15,8 @@ const IN_LIMIT: usize = 1 << 14;
 pub struct Console {
     out: VecDeque<u8>,
     input: VecDeque<u8>,
+    /// Somebody waits to type more.
+    waiting: bool,
     /// Output bytes that were dropped because nobody took them.
     pub lost: u64,
 }
@@ -53,8 +55,24 @@ impl Console {
 
     /// The user types; what does not fit is dropped.
     pub fn type_in(&mut self, bytes: &[u8]) {
-        let room = IN_LIMIT.saturating_sub(self.input.len());
-        self.input.extend(bytes.iter().take(room));
+        self.input.extend(bytes.iter().take(self.room()));
+    }
+
+    /// How many bytes can be typed and none dropped; who finds none is told when there are.
+    pub fn claim_room(&mut self) -> usize {
+        self.waiting |= self.room() == 0;
+        self.room()
+    }
+
+    /// Whether somebody waited for room and there is some again; said once.
+    pub fn has_made_room(&mut self) -> bool {
+        let made = self.waiting && self.room() >= IN_LIMIT / 2;
+        self.waiting &= !made;
+        made
+    }
+
+    fn room(&self) -> usize {
+        IN_LIMIT.saturating_sub(self.input.len())
     }
 }
 
@@ -72,5 +90,18 @@ mod tests {
         c.type_in(b"xyz");
         assert_eq!(c.read(2), b"xy");
         assert_eq!(c.read(9), b"z");
+    }
+
+    #[test]
+    fn who_waits_for_room_is_told_once() {
+        let mut c = Console::default();
+        assert_eq!(c.claim_room(), IN_LIMIT);
+        c.type_in(&vec![b'a'; IN_LIMIT]);
+        assert!(!c.has_made_room(), "nobody waits");
+        assert_eq!(c.claim_room(), 0);
+        c.read(1);
+        assert!(!c.has_made_room(), "too little");
+        c.read(IN_LIMIT / 2);
+        assert!(c.has_made_room() && !c.has_made_room());
     }
 }

@@ -17,6 +17,8 @@ pub struct DomainConfig {
     /// Destroys what a hypercall may destroy, as a debug build of Xen does: the argument registers
     /// it used, and all but the result of a multicall's entries. For tests of guests.
     pub poison: bool,
+    /// Recounts every page's references as the domain runs; what is wrong ends it.
+    pub paranoid: bool,
 }
 
 impl Default for DomainConfig {
@@ -27,6 +29,7 @@ impl Default for DomainConfig {
             cmdline: String::new(),
             initrd: None,
             poison: false,
+            paranoid: false,
         }
     }
 }
@@ -50,6 +53,8 @@ pub struct HostLayout {
     pub m2p_vaddr: Vaddr,
     /// The TSC's frequency.
     pub tsc_khz: u32,
+    /// Whether `syscall` of 32-bit user mode arrives.
+    pub syscall32: bool,
 }
 
 impl HostLayout {
@@ -81,6 +86,7 @@ impl HostLayout {
             m2p: Maddr(PAGE_SIZE),
             m2p_vaddr: Vaddr::from_l4_slot(257),
             tsc_khz: 1_000_000,
+            syscall32: true,
         }
     }
 }

@@ -183,4 +183,14 @@ mod tests {
         lab.finish(CellResult::default()).expect("room");
         assert_eq!(lab.cells[1], CellReport::default());
     }
+
+    #[test]
+    fn cells_are_bounded() {
+        let mut lab = Lab::default();
+        for _ in 0..MAX_CELLS {
+            lab.finish(CellResult::default()).expect("room");
+        }
+        assert_eq!(lab.finish(CellResult::default()), Err(LabError::Full));
+        assert_eq!(lab.cells.len(), MAX_CELLS);
+    }
 }

@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod clock;
 mod console;
+mod cpuid;
 mod error;
 mod events;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod lab;
 mod layout;
 mod load;
 mod notify;
+mod paranoia;
 mod program;
 mod regs;
 mod ring;
@@ -30,27 +32,31 @@ mod tests;
 mod time;
 mod timers;
 mod vcpu;
+mod xstate;
 
 pub use build::build;
 pub use clock::Clock;
 pub use console::Console;
+pub use cpuid::{Cpuid, Leaf, TSC_LEAF, VERSION};
 pub use error::BuildError;
 pub use events::{Binding, Events, Port};
 pub use host::{DomainConfig, GRANT_FRAMES, HostLayout, MAX_CPUS};
 pub use lab::{CellReport, Lab, LabError, MAX_CELLS};
 pub use layout::{Layout, LayoutError};
+pub use paranoia::Paranoia;
 pub use program::{PAGES_PER_MIB, Piece, Program};
 pub use regs::*;
 pub use runstate::{Runstate, State};
 pub use services::Services;
 pub use step::{Crash, CrashReason, Step};
 pub use timers::{Periodic, Timers};
-pub use vcpu::{Callbacks, Entry, Gdt, Streak, Vcpu, Wait};
+pub use vcpu::{Callbacks, Entry, Gdt, Nmi, PortMap, Streak, Vcpu, Wait};
+pub use xstate::CR4_OSXSAVE;
 
+use crate::attribution::Attribution;
 use crate::memory::Memory;
 use crate::mm::{Effects, GuestView, Mm};
 use crate::stats::Stats;
-use crate::trap::Cpuid;
 use hypercalls::{Maddr, Mfn};
 use std::collections::BTreeMap;
 
@@ -75,6 +81,8 @@ pub struct Domain {
     pub stats: Stats,
     /// Measured sections.
     pub lab: Lab,
+    /// Measured operations of user mode.
+    pub attribution: Attribution,
     /// What an emulated `cpuid` answers; the host puts its own table here.
     pub cpuid: Cpuid,
     /// Where everything was put.
@@ -91,6 +99,8 @@ pub struct Domain {
     pub(crate) grant_frames_used: u32,
     /// Whether hypercalls destroy what they may ([`DomainConfig::poison`]).
     pub poison: bool,
+    /// Recounts of the page-table rules as the domain runs, if they are wanted.
+    pub paranoia: Option<Paranoia>,
     kicks: u64,
     pub(crate) updates_in_trap: u64,
 }
@@ -144,6 +154,7 @@ impl Domain {
     /// What the host must do before the guest runs again, counted: each entry once, with what it
     /// holds now. A later store over one that was cleared is not logged by itself.
     pub fn take_effects(&mut self) -> Effects {
+        let early = self.mm.awaits_flush();
         let mut effects = self.mm.take_effects();
         effects.stores.sort_unstable_by_key(|store| store.at);
         effects.stores.dedup_by_key(|store| store.at);
@@ -152,6 +163,7 @@ impl Domain {
             store.value = self.memory.read_u64(store.at).unwrap_or(store.value);
         }
         let counters = &mut self.stats.counters;
+        counters.early_flushes += u64::from(early);
         counters.flushes += u64::from(effects.flush.vcpus.count_ones());
         counters.page_flushes += effects.flush.pages.len() as u64;
         effects

@@ -108,6 +108,7 @@ impl Domain {
     pub fn is_ready(&self, cpu: usize, now: u64) -> bool {
         match &self.vcpus[cpu].wait {
             None => true,
+            Some(_) if self.vcpus[cpu].nmi_due() => true,
             Some(Wait::Event) => self.upcall_due(cpu),
             Some(Wait::Poll { ports, until }) => {
                 let over = until.is_some_and(|at| at <= now);

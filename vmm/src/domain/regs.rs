@@ -4,7 +4,7 @@
 //! whatever `iret` asked for in user mode). Goes out: what the host loads at the next entry; it
 //! runs everything on its own flat segments and keeps these beside.
 
-use hypercalls::trap::{FLAT_DS, FLAT_KERNEL_CS};
+use hypercalls::trap::{FLAT_DS, FLAT_KERNEL_CS, FLAT_USER_CS32};
 use hypercalls::vcpu::CpuUserRegs;
 
 /// Carry, the first arithmetic flag.
@@ -31,6 +31,9 @@ pub const RFLAGS_AC: u64 = 1 << 18;
 pub const RFLAGS_ZF: u64 = 1 << 6;
 /// Bits a guest may have on the real CPU: arithmetic, TF, DF, RF, AC and ID.
 const RFLAGS_GUEST: u64 = 0x8d5 | RFLAGS_TF | RFLAGS_DF | RFLAGS_RF | RFLAGS_AC | 1 << 21;
+
+/// The 32-bit code selector Linux gives user mode on its own.
+const LINUX_USER_CS32: u16 = 0x23;
 
 /// General registers, instruction pointer, flags and selectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +77,12 @@ impl Regs {
             ss: FLAT_DS,
             ..Regs::default()
         }
+    }
+
+    /// Whether they run 32-bit code.
+    #[must_use]
+    pub fn is_compat(&self) -> bool {
+        matches!(self.cs, FLAT_USER_CS32 | LINUX_USER_CS32)
     }
 
     /// What `VCPUOP_initialise` gives a vCPU, the flags and privileges made safe.

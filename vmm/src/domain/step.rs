@@ -93,6 +93,14 @@ pub enum CrashReason {
         /// How often.
         times: u32,
     },
+    /// The page-table rules lost count (`--paranoid`).
+    #[error("a recount of every page's references found {differences} wrong, first: {first}")]
+    Miscounted {
+        /// References and entries that are not as they must be.
+        differences: usize,
+        /// One of them.
+        first: String,
+    },
     /// The host could not run the vCPU any further.
     #[error("{0}")]
     Host(String),

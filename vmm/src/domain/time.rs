@@ -1,6 +1,6 @@
 //! Time as the guest sees it: its records, its timers, its account.
 
-use super::{Domain, State};
+use super::{Clock, Domain, State};
 use hypercalls::event::VIRQ_TIMER;
 use hypercalls::shared_info::{VcpuInfo, VcpuTimeInfo, WC_OFFSET};
 use hypercalls::vcpu::VcpuRunstateInfo;
@@ -33,6 +33,12 @@ impl Domain {
                 self.raise_virq(VIRQ_TIMER, cpu);
             }
         }
+    }
+
+    /// Takes another clock, before anything has asked for the time.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+        self.stamp_wall_clock();
     }
 
     /// Tells vCPU `cpu` that its TSC read `tsc` when the system time was `now`.

@@ -6,10 +6,12 @@
 use super::Regs;
 use super::runstate::Runstate;
 use super::timers::Timers;
+use super::xstate::{CR4_OSXSAVE, X87};
+use crate::hypercall::Unfinished;
 use crate::hypercall::mmuext::Ldt;
 use arrayvec::ArrayVec;
 use hypercalls::segment::FIRST_RESERVED_GDT_PAGE;
-use hypercalls::trap::TrapInfo;
+use hypercalls::trap::{NMI, TrapInfo};
 use hypercalls::{Maddr, Mfn, Vaddr};
 
 /// A registered entry point.
@@ -34,8 +36,15 @@ pub struct Callbacks {
     pub syscall32: Option<Entry>,
     /// `sysenter`.
     pub sysenter: Option<Entry>,
-    /// NMI.
-    pub nmi: Option<Entry>,
+}
+
+/// An NMI's way: sent, delivered, over with the next `iret`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nmi {
+    /// One was sent.
+    pub pending: bool,
+    /// One is being handled.
+    pub masked: bool,
 }
 
 /// The guest's GDT: typed frames, each holding a reference.
@@ -45,6 +54,15 @@ pub struct Gdt {
     pub frames: ArrayVec<Mfn, { FIRST_RESERVED_GDT_PAGE as usize }>,
     /// Descriptors that count.
     pub entries: u32,
+}
+
+/// The I/O permission bitmap: a bit a port in the kernel's memory, clear for those allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortMap {
+    /// Where it is.
+    pub at: Vaddr,
+    /// How many ports it covers; the others are forbidden.
+    pub ports: u32,
 }
 
 /// What a vCPU that is not running waits for.
@@ -113,10 +131,16 @@ pub struct Vcpu {
     pub debugregs_dirty: bool,
     /// The guest's CR4 as it reads it.
     pub cr4: u64,
-    /// The kernel's I/O privilege, virtual.
+    /// XCR0: the extended state in use.
+    pub xcr0: u64,
+    /// The I/O privilege, virtual.
     pub iopl: u8,
+    /// Which ports user mode may use beside.
+    pub ports: PortMap,
     /// CR0.TS: the first use of the FPU is to fault.
     pub ts: bool,
+    /// Its NMIs.
+    pub nmi: Nmi,
     /// Address of the last page fault.
     pub cr2: u64,
     /// Where its `vcpu_info` is.
@@ -133,6 +157,8 @@ pub struct Vcpu {
     pub wait: Option<Wait>,
     /// Hypercall `iret` was made; the registers follow when its trap is over.
     pub(crate) returning: bool,
+    /// A hypercall that was cut short.
+    pub(crate) unfinished: Option<Unfinished>,
     /// The last fault delivered, to catch loops.
     pub streak: Streak,
 }
@@ -162,8 +188,11 @@ impl Vcpu {
             debugregs: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
             debugregs_dirty: false,
             cr4: 0,
+            xcr0: X87,
             iopl: 0,
+            ports: PortMap::default(),
             ts: false,
+            nmi: Nmi::default(),
             cr2: 0,
             info,
             info_registered: false,
@@ -172,6 +201,7 @@ impl Vcpu {
             timers: Timers::default(),
             wait: None,
             returning: false,
+            unfinished: None,
             streak: Streak::default(),
         }
     }
@@ -204,6 +234,24 @@ impl Vcpu {
         } else {
             self.gs_base_user = gs_base;
         }
+    }
+
+    /// What the host found in DR6 at a #DB. The guest clears it; until then it says so again.
+    pub fn observe_dr6(&mut self, dr6: u64) {
+        self.debugregs[6] = dr6;
+    }
+
+    /// CR4.OSXSAVE: the guest uses extended state.
+    #[must_use]
+    pub fn osxsave(&self) -> bool {
+        self.cr4 & CR4_OSXSAVE != 0
+    }
+
+    /// Whether an NMI is due: one that nobody handles waits.
+    #[must_use]
+    pub fn nmi_due(&self) -> bool {
+        let handler = self.traps[usize::from(NMI)].address;
+        self.nmi.pending && !self.nmi.masked && handler != 0
     }
 
     /// From user to kernel mode or back: table and GS base change with it.

@@ -63,7 +63,9 @@ impl Batch {
         let mut chunk = [T::new_zeroed(); CHUNK];
         let mut next = 0;
         while next < self.count {
-            if next >= MAX_REQUESTS || mmu.mm.work().wrapping_sub(start) >= MAX_WORK {
+            let worked = mmu.mm.work().wrapping_sub(start);
+            let over = worked >= MAX_WORK || next > 0 && mmu.mm.is_over();
+            if over || next >= MAX_REQUESTS {
                 return self.cut::<T>(mmu, next);
             }
             let handled = self

@@ -3,6 +3,7 @@
 use super::{Answer, read};
 use crate::domain::{Domain, Entry};
 use hypercalls::callback::*;
+use hypercalls::trap::{FLAT_KERNEL_CS, NMI, TrapInfo};
 use hypercalls::{Errno, Vaddr};
 
 /// Event, failsafe and syscall entry points at once. As on Xen one that cannot be is left out,
@@ -36,6 +37,10 @@ fn register(dom: &mut Domain, cpu: usize, asked: &CallbackRegister) -> Answer {
     if !address.is_canonical() {
         return Err(Errno::EINVAL);
     }
+    if asked.kind == CALLBACKTYPE_NMI {
+        set_nmi(dom, cpu, address);
+        return Ok(0);
+    }
     let slot = slot(dom, cpu, asked.kind).ok_or(Errno::ENOSYS)?;
     // An upcall that does not mask upcalls would never end.
     let always = asked.kind == CALLBACKTYPE_EVENT;
@@ -45,12 +50,23 @@ fn register(dom: &mut Domain, cpu: usize, asked: &CallbackRegister) -> Answer {
 
 /// Only an NMI callback can be taken back; a kernel cannot be without the others.
 fn unregister(dom: &mut Domain, cpu: usize, kind: u16) -> Answer {
-    let slot = slot(dom, cpu, kind).ok_or(Errno::ENOSYS)?;
-    if kind != CALLBACKTYPE_NMI {
-        return Err(Errno::EINVAL);
+    if kind == CALLBACKTYPE_NMI {
+        set_nmi(dom, cpu, Vaddr(0));
+        return Ok(0);
     }
-    *slot = None;
-    Ok(0)
+    slot(dom, cpu, kind).ok_or(Errno::ENOSYS)?;
+    Err(Errno::EINVAL)
+}
+
+/// The NMI callback is the trap table's entry of its vector: a kernel may set either.
+fn set_nmi(dom: &mut Domain, cpu: usize, address: Vaddr) {
+    dom.vcpus[cpu].traps[usize::from(NMI)] = TrapInfo {
+        vector: NMI,
+        flags: TrapInfo::MASK_EVENTS,
+        cs: FLAT_KERNEL_CS,
+        pad: 0,
+        address: address.0,
+    };
 }
 
 fn slot(dom: &mut Domain, cpu: usize, kind: u16) -> Option<&mut Option<Entry>> {
@@ -59,9 +75,8 @@ fn slot(dom: &mut Domain, cpu: usize, kind: u16) -> Option<&mut Option<Entry>> {
         CALLBACKTYPE_EVENT => &mut callbacks.event,
         CALLBACKTYPE_FAILSAFE => &mut callbacks.failsafe,
         CALLBACKTYPE_SYSCALL => &mut callbacks.syscall,
-        CALLBACKTYPE_NMI => &mut callbacks.nmi,
         CALLBACKTYPE_SYSENTER => &mut callbacks.sysenter,
-        CALLBACKTYPE_SYSCALL32 => &mut callbacks.syscall32,
+        CALLBACKTYPE_SYSCALL32 if dom.host.syscall32 => &mut callbacks.syscall32,
         _ => return None,
     })
 }

@@ -2,6 +2,7 @@
 
 use super::{Answer, read};
 use crate::domain::{Domain, Gdt};
+use crate::mm::Refusal;
 use hypercalls::segment::FIRST_RESERVED_GDT_ENTRY;
 use hypercalls::{Errno, Maddr, Mfn, Vaddr};
 
@@ -37,10 +38,13 @@ pub(super) fn load_gdt(
         ..Gdt::default()
     };
     for &mfn in frames {
-        let taken = dom.mm.get_seg_desc(&dom.memory, mfn).is_ok();
-        if !taken || gdt.frames.try_push(mfn).is_err() {
+        let taken = dom.mm.get_seg_desc(&dom.memory, mfn);
+        if taken.is_err() || gdt.frames.try_push(mfn).is_err() {
             release(dom, &gdt);
-            return Err(Errno::EINVAL);
+            return Err(match taken {
+                Err(Refusal::Unfinished) => Errno::ERESTART,
+                _ => Errno::EINVAL,
+            });
         }
     }
     let old = std::mem::replace(&mut dom.vcpus[cpu].gdt, gdt);

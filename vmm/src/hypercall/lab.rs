@@ -16,6 +16,7 @@ pub(super) fn lab(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> Answer {
         LAB_CHECK => return check(dom, cpu, args[1], args[2]),
         LAB_RESULT => {
             let result: CellResult = read(dom, cpu, args[1])?;
+            dom.recount_soon();
             dom.lab.finish(result).map_err(errno)
         }
         _ => Err(Errno::ENOSYS),

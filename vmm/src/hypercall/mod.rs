@@ -14,6 +14,7 @@ mod event;
 mod grant_table;
 mod initialise;
 mod lab;
+mod measured;
 mod memory;
 pub mod mmu;
 pub mod mmuext;
@@ -31,6 +32,8 @@ mod vm_assist;
 #[cfg(test)]
 mod bounded;
 #[cfg(test)]
+mod early;
+#[cfg(test)]
 mod tests;
 
 use crate::domain::{Domain, Step};
@@ -46,9 +49,9 @@ pub(crate) const DOMID: DomId = 1;
 pub type Answer = Result<i64, Errno>;
 
 pub(crate) use batch::MAX_WORK;
-pub use call::{call, syscall};
+pub(crate) use call::Unfinished;
+pub use call::{Flush, call, syscall, syscall_with};
 pub(crate) use descriptor::{base_of, descriptor_of};
-pub(crate) use version::VERSION;
 
 /// One hypercall, trapped or inside a multicall.
 ///
@@ -66,10 +69,12 @@ fn dispatch(dom: &mut Domain, cpu: usize, nr: u64, args: [u64; 6]) -> Result<Pro
         Nr::MmuUpdate => return Ok(mmu::mmu_update(&mut mmu(dom, cpu), args)),
         Nr::MmuextOp => return Ok(mmuext::mmuext_op(&mut mmu(dom, cpu), args)),
         Nr::Multicall => return multicall::multicall(&mut Entries { dom, cpu }, args),
-        Nr::UpdateVaMapping => Ok(va_mapping::update_va_mapping(&mut mmu(dom, cpu), args)),
+        Nr::UpdateVaMapping => {
+            return Ok(va_mapping::update_va_mapping(&mut mmu(dom, cpu), args));
+        }
         Nr::UpdateVaMappingOtherdomain => {
             let mmu = &mut mmu(dom, cpu);
-            Ok(va_mapping::update_va_mapping_otherdomain(mmu, args))
+            return Ok(va_mapping::update_va_mapping_otherdomain(mmu, args));
         }
         Nr::SchedOp => sched::sched_op(dom, cpu, args)?,
         Nr::VcpuOp => vcpu::vcpu_op(dom, cpu, args)?,
@@ -141,6 +146,10 @@ impl Calls for Entries<'_> {
         self.dom.mm.work()
     }
 
+    fn is_over(&self) -> bool {
+        self.dom.mm.is_over()
+    }
+
     fn refuse(&mut self, refusal: Refusal) -> i64 {
         self.dom.mm.refuse(refusal)
     }
@@ -151,9 +160,13 @@ impl Calls for Entries<'_> {
 
     /// A wait in the midst of a multicall is over at once, as any wait may be.
     fn call(&mut self, op: u64, args: [u64; 6]) -> Result<Progress, Step> {
-        self.dom.stats.counters.multicall_entries += 1;
         let answer = dispatch(self.dom, self.cpu, op, args);
         call::count_updates(self.dom, op, &args, &answer);
+        let finished = !matches!(answer, Ok(Progress::Continue(_)));
+        if finished {
+            self.dom.stats.counters.multicall_entries += 1;
+            measured::entry(self.dom, self.cpu, op, &args);
+        }
         match answer {
             Err(Step::Yield | Step::Block { .. }) => {
                 self.dom.resume(self.cpu);

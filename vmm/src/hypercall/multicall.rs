@@ -20,6 +20,11 @@ pub trait Calls {
     /// The rules' work counter ([`crate::mm::Mm::work`]).
     fn work(&self) -> u64;
 
+    /// Whether the work of this trap is done ([`crate::mm::Mm::is_over`]).
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// Counts a refusal and gives its number.
     fn refuse(&mut self, refusal: Refusal) -> i64;
 
@@ -48,7 +53,8 @@ pub fn multicall<C: Calls>(calls: &mut C, args: [u64; 6]) -> Result<Progress, C:
     let start = calls.work();
     for next in 0..count {
         let at = list.add(u64::from(next) * ENTRY);
-        if next >= MAX_REQUESTS || calls.work().wrapping_sub(start) >= MAX_WORK {
+        let over = calls.work().wrapping_sub(start) >= MAX_WORK || next > 0 && calls.is_over();
+        if over || next >= MAX_REQUESTS {
             return Ok(rest(at, count - next));
         }
         match entry(calls, at)? {

@@ -1,15 +1,18 @@
-//! `physdev_op`: I/O privilege; there are no devices.
+//! `physdev_op`: I/O privilege and ports; there are no devices.
 
 use super::{Answer, read};
-use crate::domain::Domain;
-use hypercalls::Errno;
+use crate::domain::{Domain, PortMap};
+use hypercalls::{Errno, Vaddr};
 
 /// The kernel's I/O privilege: 4 bytes (`physdev.h`).
 const PHYSDEVOP_SET_IOPL: u32 = 6;
-/// The I/O permission bitmap (`physdev.h`).
+/// The I/O permission bitmap: its address, 8 bytes, the number of its ports, 4 bytes, and 4 of
+/// nothing (`physdev.h`).
 const PHYSDEVOP_SET_IOBITMAP: u32 = 7;
+/// Ports there are.
+const PORTS: u32 = 1 << 16;
 
-/// I/O privilege is remembered; ports lead nowhere either way.
+/// Who may use ports is remembered; they lead nowhere either way.
 pub(super) fn physdev_op(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> Answer {
     match args[0] as u32 {
         PHYSDEVOP_SET_IOPL => match read::<u32>(dom, cpu, args[1])? {
@@ -19,7 +22,15 @@ pub(super) fn physdev_op(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> Answer
             }
             _ => Err(Errno::EINVAL),
         },
-        PHYSDEVOP_SET_IOBITMAP => Ok(0),
+        PHYSDEVOP_SET_IOBITMAP => {
+            let [at, ports] = read::<[u64; 2]>(dom, cpu, args[1])?;
+            let (at, ports) = (Vaddr(at), ports as u32);
+            if ports > PORTS || !at.is_canonical() {
+                return Err(Errno::EINVAL);
+            }
+            dom.vcpus[cpu].ports = PortMap { at, ports };
+            Ok(0)
+        }
         _ => Err(Errno::ENOSYS),
     }
 }

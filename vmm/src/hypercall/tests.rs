@@ -52,6 +52,15 @@ fn unknown_calls_are_refused_and_counted() {
 }
 
 #[test]
+fn a_trap_table_without_an_end_is_left() {
+    let mut g = Guest::new(1);
+    let handler = |vector: u64| [vector & 0xff | 0xe033 << 16, 0xffff_ffff_8000_0000];
+    let entries: Vec<u64> = (0..1024).flat_map(handler).collect();
+    let at = g.put(&entries[..]);
+    g.refused(Nr::SetTrapTable, &[at], Errno::EINVAL);
+}
+
+#[test]
 fn a_grant_table_can_be_set_up_and_mapped_and_nobodys_grants() {
     let mut g = Guest::new(1);
     let grant = |g: &mut Guest, op: u32, at: u64| g.ok(Nr::GrantTableOp, &[op.into(), at, 1]);
@@ -636,10 +645,15 @@ fn a_long_batch_is_continued() {
         (rip.wrapping_sub(2), Nr::MmuUpdate as u64)
     );
     let Regs { rdi, rsi, .. } = g.regs;
+    g.regs.rip = rip;
     assert_eq!(g.syscall(Nr::MmuUpdate, [rdi, rsi]), Step::Resume);
     assert_eq!((g.regs.rax, g.get::<u32>(done)), (0, 5000));
     let counters = g.dom.stats.counters;
     assert_eq!((counters.pte_updates, counters.continuations), (5000, 1));
+    assert_eq!(
+        (counters.hypercalls, &g.dom.stats.batch_sizes),
+        (1, &[(4096, 1)].into())
+    );
 }
 
 proptest! {

@@ -1,22 +1,26 @@
 //! `update_va_mapping`: the L1 entry of a virtual address, and the flush that goes with it.
 
-use super::mmu::{Foreign, Mmu, foreign};
+use super::mmu::{Foreign, Mmu, Progress, foreign};
 use crate::mm::{FrameType, Refusal, Update, is_guest, walk};
 use hypercalls::mmu::{UVMF_ALL, UVMF_FLUSHTYPE_MASK, UVMF_INVLPG, UVMF_TLB_FLUSH};
 use hypercalls::{DOMID_SELF, DomId, Maddr, Pte, Vaddr};
 
 /// `update_va_mapping` (va, entry, flags).
-pub fn update_va_mapping(mmu: &mut Mmu<'_>, args: [u64; 6]) -> i64 {
-    let [va, new, flags, ..] = args;
-    update_va_mapping_otherdomain(mmu, [va, new, flags, DOMID_SELF.into(), 0, 0])
+pub fn update_va_mapping(mmu: &mut Mmu<'_>, args: [u64; 6]) -> Progress {
+    answer(mmu, args, DOMID_SELF)
 }
 
 /// `update_va_mapping_otherdomain` (va, entry, flags, foreign domain).
-pub fn update_va_mapping_otherdomain(mmu: &mut Mmu<'_>, args: [u64; 6]) -> i64 {
-    let [va, new, flags, domain, ..] = args;
-    match update(mmu, Vaddr(va), Pte(new), flags, domain as DomId) {
-        Ok(()) => 0,
-        Err(refusal) => mmu.mm.refuse(refusal),
+pub fn update_va_mapping_otherdomain(mmu: &mut Mmu<'_>, args: [u64; 6]) -> Progress {
+    answer(mmu, args, args[3] as DomId)
+}
+
+fn answer(mmu: &mut Mmu<'_>, args: [u64; 6], domain: DomId) -> Progress {
+    let [va, new, flags, ..] = args;
+    match update(mmu, Vaddr(va), Pte(new), flags, domain) {
+        Ok(()) => Progress::Done(0),
+        Err(Refusal::Unfinished) => Progress::Continue(args),
+        Err(refusal) => Progress::Done(mmu.mm.refuse(refusal)),
     }
 }
 

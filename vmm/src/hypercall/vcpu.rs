@@ -45,6 +45,11 @@ fn operate(dom: &mut Domain, cpu: usize, target: usize, command: u32, arg: u64) 
             dom.vcpus[target].time_area = Some(area);
             Ok(0)
         }
+        VCPUOP_SEND_NMI => {
+            dom.vcpus[target].nmi.pending = true;
+            dom.kick(target);
+            Ok(0)
+        }
         VCPUOP_REGISTER_VCPU_INFO => register_info(dom, cpu, target, read(dom, cpu, arg)?),
         VCPUOP_SET_PERIODIC_TIMER => {
             let SetPeriodicTimer { period_ns } = read(dom, cpu, arg)?;

@@ -1,12 +1,10 @@
 //! `xen_version`: who we are and what we can do.
 
 use super::{Answer, read, write};
-use crate::domain::Domain;
+use crate::domain::{Domain, VERSION};
 use hypercalls::version::*;
 use hypercalls::{Errno, PAGE_SIZE, Vaddr, pte::HYPERVISOR_L4_SLOTS};
 
-/// The interface's version: 4.17.
-pub(crate) const VERSION: (u16, u16) = (4, 17);
 /// Features of the first submap. Page tables are read-only and descriptor tables are typed, so
 /// those two features of Xen's are not offered.
 const FEATURES: u32 = 1 << XENFEAT_PAE_PGDIR_ABOVE_4GB

@@ -5,7 +5,7 @@ use super::{Image, ImageError, Notes, Segment};
 use hypercalls::{Level, PAGE_SIZE, Vaddr};
 use object::LittleEndian;
 use object::elf::{EM_X86_64, FileHeader64, PF_R, PF_W, PF_X, PT_LOAD, ProgramHeader64};
-use object::read::elf::{FileHeader, ProgramHeader};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 use std::ops::Range;
 
 const LE: LittleEndian = LittleEndian;
@@ -62,6 +62,13 @@ fn header(bytes: &[u8]) -> Result<&Elf, ImageError> {
         EM_X86_64 => Ok(header),
         other => Err(ImageError::WrongMachine(format!("e_machine {}", other.0))),
     }
+}
+
+/// A section's address and bytes, if the file has it and it lies in the file.
+pub(super) fn section<'a>(bytes: &'a [u8], name: &str) -> Option<(u64, &'a [u8])> {
+    let sections = header(bytes).ok()?.sections(LE, bytes).ok()?;
+    let (_, section) = sections.section_by_name(LE, name.as_bytes())?;
+    Some((section.sh_addr.get(LE), section.data(LE, bytes).ok()?))
 }
 
 fn beginning(bytes: &[u8]) -> String {

@@ -99,6 +99,12 @@ impl Image {
         self.bytes.get(segment.data.clone()).unwrap_or(&[])
     }
 
+    /// A section of the file by name: its virtual address and its bytes. Files need not have any.
+    #[must_use]
+    pub fn section(&self, name: &str) -> Option<(u64, &[u8])> {
+        elf::section(&self.bytes, name)
+    }
+
     /// The lowest pseudo-physical address loaded.
     #[must_use]
     pub fn paddr_start(&self) -> u64 {

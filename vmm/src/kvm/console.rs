@@ -45,6 +45,10 @@ impl Shared<'_> {
     /// Hands on what the guest wrote, if it goes anywhere. One thread does it at a time; what the
     /// others write meanwhile is its to hand on too.
     pub(super) fn hand_on_console(&self) {
+        if self.lock().console.has_made_room() {
+            // A full counter is readable too.
+            let _ = self.room.write(1);
+        }
         while self.lock().console.has_output() {
             let mut sink = match self.output.try_lock() {
                 Ok(sink) => sink,

@@ -4,18 +4,19 @@
 //! with the guest's registers as they were at CPL3. Registers travel in the shared `kvm_run`
 //! page; only what changed is marked dirty.
 
+use super::flip::Flip;
 use super::install;
 use super::kick::Kickable;
 use super::layout::{self, HvLayout};
 use super::open::HostError;
-use super::state::{self, CR0_TS, CR3_FLUSH_BIT, code_segment, data_segment};
-use super::stubs;
+use super::state::{self, CR0_TS, code_segment, data_segment, thread_segment};
 use super::vm::Vm;
+use super::{stubs, tsc};
 use crate::domain::Regs;
 use crate::memory::Memory;
-use hypercalls::trap::{FLAT_USER_CS32, has_error_code};
+use hypercalls::trap::has_error_code;
 use hypercalls::{Maddr, Mfn, PAGE_SIZE, Vaddr};
-use kvm_bindings::{Msrs, kvm_msr_entry, kvm_regs};
+use kvm_bindings::{Msrs, kvm_debugregs, kvm_msr_entry, kvm_regs};
 use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd};
 
 /// Why the guest was left.
@@ -60,7 +61,9 @@ pub(super) struct Cpu {
     layout: HvLayout,
     memory: Memory,
     index: u64,
-    flip: u64,
+    shared_tsc: bool,
+    flip: Flip,
+    xcr0: u64,
     /// CS is CPL3's: only general registers need be loaded.
     at_cpl3: bool,
     /// At the entry stub at CPL0: SYSRET leads back.
@@ -89,13 +92,16 @@ impl Cpu {
         fd.set_sregs(&sregs)
             .map_err(HostError::ioctl("set system registers"))?;
         fd.sync_regs_mut().sregs = sregs;
+        let shared_tsc = tsc::share(&fd);
         Ok(Cpu {
             _kickable: Kickable::new(&mut fd),
             fd,
             layout: vm.layout,
             memory: vm.memory.clone(),
             index,
-            flip: 0,
+            shared_tsc,
+            flip: Flip::default(),
+            xcr0: 1,
             at_cpl3: false,
             at_sysret: false,
         })
@@ -111,10 +117,10 @@ impl Cpu {
         let full = entering.full || entering.flush || !(self.at_cpl3 || sysret);
         if full {
             if entering.flush {
-                self.flip ^= CR3_FLUSH_BIT;
+                self.flip.ask();
             }
-            let cr3 = root.maddr().0 | self.flip;
-            let compat = regs.cs == FLAT_USER_CS32 || regs.cs == install::USER_CS32;
+            let cr3 = self.flip.of(root.maddr().0);
+            let compat = regs.is_compat();
             let sregs = &mut self.fd.sync_regs_mut().sregs;
             sregs.cr3 = cr3;
             sregs.cs = code_segment(
@@ -126,8 +132,13 @@ impl Cpu {
                 3,
             );
             sregs.ss = data_segment(install::USER_SS, 3);
-            sregs.fs.base = bases.0;
-            sregs.gs.base = bases.1;
+            if compat {
+                // 64-bit code does not look at these two.
+                sregs.ds = sregs.ss;
+                sregs.es = sregs.ss;
+            }
+            sregs.fs = thread_segment(&sregs.fs, compat, regs.fs, bases.0);
+            sregs.gs = thread_segment(&sregs.gs, compat, regs.gs, bases.1);
             self.fd.set_sync_dirty_reg(SyncReg::SystemRegister);
         }
         let at_stub = self.fd.sync_regs().regs.rip;
@@ -156,6 +167,7 @@ impl Cpu {
         let doorbell = self.layout.doorbell().0;
         self.at_cpl3 = false;
         self.at_sysret = false;
+        self.flip.entered();
         Some(match self.fd.run() {
             Ok(VcpuExit::MmioWrite(at, _)) if at & !0xfff == doorbell => {
                 self.at_cpl3 = self.cpl() == 3;
@@ -236,9 +248,9 @@ impl Cpu {
     }
 
     fn load_stub(&mut self, count: u64, list: u64, root: Mfn) {
-        let flip = self.flip;
+        let cr3 = self.flip.of(root.maddr().0);
         let sregs = &mut self.fd.sync_regs_mut().sregs;
-        sregs.cr3 = root.maddr().0 | flip;
+        sregs.cr3 = cr3;
         sregs.cs = code_segment(install::KERNEL_CS, 0);
         sregs.ss = data_segment(install::KERNEL_SS, 0);
         let stub = HvLayout::frame_va(self.layout.stubs()).add(layout::STORE_STUB_OFFSET);
@@ -256,11 +268,16 @@ impl Cpu {
     /// Makes KVM flush the TLB at the next entry, and touches no general register: allowed at any
     /// exit.
     pub(super) fn flush(&mut self) {
-        self.flip ^= CR3_FLUSH_BIT;
+        self.flip.ask();
         let flip = self.flip;
         let sregs = &mut self.fd.sync_regs_mut().sregs;
-        sregs.cr3 = sregs.cr3 & !CR3_FLUSH_BIT | flip;
+        sregs.cr3 = flip.of(sregs.cr3);
         self.fd.set_sync_dirty_reg(SyncReg::SystemRegister);
+    }
+
+    /// Whether the guest's time-stamp counter is the host's own.
+    pub(super) fn shared_tsc(&self) -> bool {
+        self.shared_tsc
     }
 
     /// The frequency of the guest's time-stamp counter; 0 where KVM does not tell.
@@ -283,6 +300,50 @@ impl Cpu {
             .get_msrs(&mut msrs)
             .map_err(HostError::ioctl("read the TSC"))?;
         Ok(msrs.as_slice().first().map_or(0, |entry| entry.data))
+    }
+
+    /// Which extended state the guest uses: CR4.OSXSAVE and XCR0. True if CR4 changes, which the
+    /// next full load does.
+    ///
+    /// # Errors
+    /// If KVM refuses the value.
+    pub(super) fn set_xstate(&mut self, osxsave: bool, xcr0: u64) -> Result<bool, HostError> {
+        if xcr0 != self.xcr0 {
+            let set = self.fd.set_xcrs(&state::xcrs(xcr0));
+            set.map_err(HostError::ioctl("set XCR0"))?;
+            self.xcr0 = xcr0;
+        }
+        let sregs = &mut self.fd.sync_regs_mut().sregs;
+        let before = sregs.cr4;
+        let bit = if osxsave { state::CR4_OSXSAVE } else { 0 };
+        sregs.cr4 = before & !state::CR4_OSXSAVE | bit;
+        Ok(sregs.cr4 != before)
+    }
+
+    /// Loads the guest's debug registers.
+    ///
+    /// # Errors
+    /// If KVM refuses them.
+    pub(super) fn set_debugregs(&self, values: &[u64; 8]) -> Result<(), HostError> {
+        let [db @ .., _, _, dr6, dr7] = *values;
+        let debugregs = kvm_debugregs {
+            db,
+            dr6,
+            dr7,
+            ..kvm_debugregs::default()
+        };
+        let set = self.fd.set_debug_regs(&debugregs);
+        set.map_err(HostError::ioctl("set debug registers"))
+    }
+
+    /// DR6: what the last #DB was about.
+    ///
+    /// # Errors
+    /// If KVM does not tell.
+    pub(super) fn dr6(&self) -> Result<u64, HostError> {
+        let got = self.fd.get_debug_regs();
+        let got = got.map_err(HostError::ioctl("read debug registers"))?;
+        Ok(got.dr6)
     }
 
     /// Whether the guest's next use of the FPU is to fault; true if that is a change, which the

@@ -1,21 +1,24 @@
 //! A host that was opened and probed, and a domain's run on it from the first entry to the end.
 
 use super::console::Sink;
+use super::input::Input;
+use super::install::Entry;
 use super::layout::HvLayout;
 use super::open::{self, HostError};
 use super::probe::{self, Coherence, Probe};
 use super::run::Runner;
 use super::shared::{Ending, Shared};
 use super::vm::Vm;
-use super::watch::{self, Input, Outside, Signals};
-use super::{cpuid, install, kick};
-use crate::domain::{BuildError, Domain, DomainConfig, HostLayout, Program};
+use super::watch::{self, Outside, Signals};
+use super::{cpuid, install, kick, tsc};
+use crate::attribution::Attribution;
+use crate::domain::{BuildError, Clock, Domain, DomainConfig, HostLayout, Program};
 use crate::memory::Memory;
 use crate::sandbox::{self, Duty, SandboxError};
+use crate::terminal::Raw;
 use kvm_ioctls::Kvm;
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::io::{self, Write};
+use std::os::fd::RawFd;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
@@ -40,7 +43,7 @@ pub struct Options<'o> {
     /// The descriptor `output` writes to, if writing may have to wait: it must not keep the time
     /// limit or a signal from ending the domain.
     pub output_fd: Option<RawFd>,
-    /// Whether stdin feeds the console.
+    /// Whether stdin feeds the console; a terminal is in raw mode meanwhile.
     pub input: bool,
 }
 
@@ -88,9 +91,14 @@ impl Host {
             m2p: layout.m2p().maddr(),
             m2p_vaddr: HvLayout::m2p_va(),
             tsc_khz: self.probe.tsc_khz,
+            // Where SYSCALL is not the architecture's, its 32-bit form is not either.
+            syscall32: self.probe.entry() == Entry::Cpl0,
         };
         let (mut domain, _) = crate::domain::build(program, config, &host)?;
-        domain.cpuid = cpuid::table(&self.kvm, host.tsc_khz)?;
+        if self.probe.shared_tsc {
+            domain.set_clock(Clock::counting(host.tsc_khz, tsc::read));
+        }
+        domain.cpuid = cpuid::table(&self.kvm, host.tsc_khz, self.probe.native_cpuid)?;
         let shown = self.probe.coherence() == Coherence::GuestStores;
         domain.mm.show_stores(shown.then_some(SHOWN_STORE));
         let native = cpuid::for_kvm(&domain.cpuid)?;
@@ -130,6 +138,13 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// Has the operations of the guest's programs measured.
+    #[must_use]
+    pub fn measured_by(mut self, attribution: Attribution) -> Machine {
+        self.domain.attribution = attribution;
+        self
+    }
+
     /// The domain, as it was built.
     #[must_use]
     pub fn domain(&self) -> &Domain {
@@ -148,12 +163,18 @@ impl Machine {
             self.domain,
             Sink::new(options.output, options.output_fd),
         )?);
+        // Without a stdin the guest has no input.
+        let input = options.input.then(Input::of_stdin).and_then(Result::ok);
+        let terminal = input.as_ref().and_then(Input::terminal).transpose()?;
+        // Behind the signals: from here on none ends the process with the terminal as it is.
+        let raw = terminal.map(Raw::enter).transpose()?;
         let outside = Outside {
             time_limit: options.time_limit,
-            input: options.input.then(stdin_to_console),
+            input,
         };
         let events = watch::Loop::new(&shared, &signals, outside)?;
         threads(&shared, &self.vm, self.probe.coherence(), events)?;
+        drop(raw);
         let shared = Arc::into_inner(shared)
             .ok_or_else(|| io::Error::other("a thread outlived the domain"))?;
         let (domain, ending) = shared.into_parts();
@@ -202,30 +223,6 @@ fn threads(
         // A thread that panicked has said so, and the domain has an ending.
         all.filter_map(|thread| thread.join().ok()).collect()
     })
-}
-
-/// Reads what is there and types it into the console.
-fn stdin_to_console() -> Input<'static> {
-    let take = |shared: &Shared<'_>| {
-        // Unbuffered: what a buffer held back, nobody would be told of.
-        let mut bytes = [0; 256];
-        let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from);
-        match stdin.and_then(|mut stdin| stdin.read(&mut bytes)) {
-            Ok(0) | Err(_) => false,
-            Ok(n) => {
-                let mut domain = shared.lock();
-                domain.type_in(&bytes[..n]);
-                let kicks = domain.kicks();
-                drop(domain);
-                shared.kick_mask(kicks, usize::MAX);
-                true
-            }
-        }
-    };
-    Input {
-        fd: io::stdin().as_fd().as_raw_fd(),
-        take: Box::new(take),
-    }
 }
 
 impl std::fmt::Debug for Options<'_> {

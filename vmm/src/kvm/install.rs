@@ -9,6 +9,11 @@ use hypercalls::trap::{BP, OF};
 use hypercalls::{Level, Maddr, Mfn, PAGE_SIZE, Pte, Vaddr};
 
 /// How SYSCALL from CPL3 arrives on this host.
+///
+/// What the entry page may be follows from it. At CPL0 it is the supervisor's own page, and the stubs
+/// touch nothing of the guest's: legal with SMEP, SMAP and UMIP on, as with shadow stacks or LASS.
+/// Where SYSCALL stays at CPL3 the page must be the guest's to execute. The probe, which does not know
+/// yet, has a page for both; CR4 has SMEP off, whatever the host's own is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     /// As the architecture has it; left by `out`.
@@ -83,7 +88,7 @@ pub(super) fn install(memory: &Memory, layout: &HvLayout, entry: Entry) -> Resul
     for cpu in 0..layout.cpus {
         tss(memory, layout, cpu)?;
     }
-    low_area(memory, layout)?;
+    low_area(memory, layout, entry)?;
     physmap(memory, layout)?;
     m2p_map(memory, layout)
 }
@@ -146,19 +151,17 @@ fn tss(memory: &Memory, layout: &HvLayout, cpu: u64) -> Result<(), BadMaddr> {
 /// Bytes of TSS.
 pub(super) const TSS_SIZE: u16 = 104;
 
-fn low_area(memory: &Memory, layout: &HvLayout) -> Result<(), BadMaddr> {
+fn low_area(memory: &Memory, layout: &HvLayout, entry: Entry) -> Result<(), BadMaddr> {
     let set = |table: Mfn, slot: usize, pte: Pte| memory.write_u64(table.entry(slot), pte.0);
     set(layout.l3(), 0, Pte::new(layout.low_l2(), UPPER))?;
     set(layout.low_l2(), 0, Pte::new(layout.low_l1(), UPPER))?;
     let l1 = layout.low_l1();
-    let user = LEAF | PteFlags::USER;
-    set(l1, 0, Pte::new(layout.entry(), user))?;
-    let doorbell = user | PteFlags::RW | PteFlags::NX;
-    set(
-        l1,
-        layout::DOORBELL_PAGE as usize,
-        Pte::new(layout.doorbell().mfn(), doorbell),
-    )?;
+    set(l1, 0, Pte::new(layout.entry(), entry_flags(entry)))?;
+    if entry == Entry::Cpl3 {
+        let doorbell = LEAF | PteFlags::USER | PteFlags::RW | PteFlags::NX;
+        let pte = Pte::new(layout.doorbell().mfn(), doorbell);
+        set(l1, layout::DOORBELL_PAGE as usize, pte)?;
+    }
     for mfn in layout.tables().0..layout.l3().0 {
         let mut flags = LEAF | PteFlags::RW;
         if Mfn(mfn) == layout.stubs() {
@@ -168,6 +171,13 @@ fn low_area(memory: &Memory, layout: &HvLayout) -> Result<(), BadMaddr> {
         set(l1, slot, Pte::new(Mfn(mfn), flags))?;
     }
     Ok(())
+}
+
+const fn entry_flags(entry: Entry) -> PteFlags {
+    match entry {
+        Entry::Cpl0 => LEAF,
+        Entry::Cpl3 => LEAF.union(PteFlags::USER),
+    }
 }
 
 fn physmap(memory: &Memory, layout: &HvLayout) -> Result<(), BadMaddr> {
@@ -217,19 +227,22 @@ mod tests {
         assert_eq!(high, 0xffff_8080);
     }
 
-    #[test]
-    fn the_guest_reaches_the_entry_the_doorbell_and_the_m2p_only() {
+    /// The slots of the low area that CPL3 reaches.
+    fn reached(entry: Entry) -> (Memory, HvLayout, Vec<usize>) {
         let layout = HvLayout::new(64, 1);
         let memory = Memory::new(layout.total_frames).expect("small");
-        install(&memory, &layout, Entry::Cpl3).expect("fits");
-        let user: Vec<usize> = (0..ENTRIES)
-            .filter(|&slot| {
-                let pte = Pte(memory
-                    .read_u64(layout.low_l1().entry(slot))
-                    .expect("in memory"));
-                pte.has(PteFlags::PRESENT | PteFlags::USER)
-            })
-            .collect();
+        install(&memory, &layout, entry).expect("fits");
+        let user = |&slot: &usize| {
+            let pte = memory.read_u64(layout.low_l1().entry(slot));
+            Pte(pte.expect("in memory")).has(PteFlags::PRESENT | PteFlags::USER)
+        };
+        let slots = (0..ENTRIES).filter(user).collect();
+        (memory, layout, slots)
+    }
+
+    #[test]
+    fn the_guest_reaches_the_entry_the_doorbell_and_the_m2p_only() {
+        let (memory, layout, user) = reached(Entry::Cpl3);
         assert_eq!(user, [0, 1]);
         let large = Pte(memory
             .read_u64(layout.physmap_l2(0).entry(0))
@@ -239,5 +252,16 @@ mod tests {
             .read_u64(layout.m2p_l1(0).entry(0))
             .expect("in memory"));
         assert!(m2p.has(PteFlags::USER | PteFlags::NX) && !m2p.has(PteFlags::RW));
+    }
+
+    /// SMEP: CPL0 executes no page of CPL3's. SMAP: nor does it touch one.
+    #[test]
+    fn where_syscall_arrives_at_cpl0_the_entry_is_the_supervisors() {
+        let (memory, layout, user) = reached(Entry::Cpl0);
+        assert!(user.is_empty(), "{user:?}");
+        let entry = Pte(memory
+            .read_u64(layout.low_l1().entry(0))
+            .expect("in memory"));
+        assert!(entry.is_present() && !entry.has(PteFlags::NX));
     }
 }

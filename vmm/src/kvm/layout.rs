@@ -3,7 +3,7 @@
 //! Machine memory begins with these frames, in this order; the guest's follow.
 //!
 //! ```text
-//! entry     SYSCALL lands here; user-executable, for hosts where it stays at CPL3
+//! entry     SYSCALL lands here; user-executable on hosts where it stays at CPL3
 //! tables    IDT (32 gates), GDT
 //! stubs     one `out` a vector, and the store stub; CPL0 only
 //! cpu 0..   a page a vCPU: TSS below, the exception frame at the top

@@ -7,8 +7,11 @@
 mod console;
 mod cpu;
 mod cpuid;
+mod fault;
+mod flip;
 mod floor;
 mod host;
+mod input;
 mod install;
 mod kick;
 mod layout;
@@ -18,9 +21,11 @@ mod run;
 mod shared;
 mod state;
 mod stubs;
+mod tsc;
 mod vm;
 mod watch;
 
+pub use fault::Fault;
 pub use floor::bare_exits;
 pub use host::{Host, Machine, Options, Outcome, StartError};
 pub use open::{Capability, HostError, capabilities, device};

@@ -1,8 +1,23 @@
 //! Finding out, by trying, how this host's KVM behaves: where SYSCALL arrives and whether a
 //! page-table entry that the VMM writes is noticed. Never by module name.
 //!
-//! The probe's guest is four instructions long: read eight bytes through one page-table entry,
-//! SYSCALL, again.
+//! The probe's guest is a few instructions long: read eight bytes through one page-table entry,
+//! SYSCALL, again; or CPUID, SYSCALL; or, as 32-bit code, an x87 instruction and UD2.
+//!
+//! What follows from it where SYSCALL arrives at CPL0 and paging is nested, the ordinary host:
+//!
+//! * Entry: `out; sysretq`. A hypercall and its return move general registers through the shared
+//!   page and nothing else. System registers are written where the guest's segments, CR0.TS or tables
+//!   changed, after an exception, or for a flush.
+//! * Flush: a new CR3 value, which KVM passes on to the CPU. A `mov %cr3` in a stub would do without
+//!   KVM, but then nothing outside the guest could tell a forgotten flush from one that was made: on
+//!   emulated hosts the tests count what KVM asks of the CPU. Changing CR0.TS flushes too, unasked:
+//!   KVM takes any change of CR0 for a change of paging.
+//! * Not `KVM_EXIT_XEN`, though most of these hosts offer it. A PV guest makes hypercalls by SYSCALL,
+//!   so its stub would hold VMCALL in the place of `out`: as many instructions, exits and returns.
+//!   On `kvm_amd` with npt=1 under an emulator, an exit by VMMCALL took 1.14 to 1.33 times as long as
+//!   one by `out` (six rounds of 2000, general registers written back, Linux 6.12): KVM has to
+//!   fetch the arguments, look for calls of its own, and compare rip on the way back.
 
 use super::cpu::{Cpu, Entering, Exit};
 use super::cpuid;
@@ -10,9 +25,10 @@ use super::install::{self, Entry};
 use super::layout::{HYPERVISOR_SLOT, HvLayout};
 use super::open::HostError;
 use super::vm::Vm;
-use crate::domain::Regs;
+use crate::domain::{Regs, TSC_LEAF};
 use crate::memory::Memory;
 use hypercalls::pte::PteFlags;
+use hypercalls::trap::{FLAT_USER_CS32, UD};
 use hypercalls::{Maddr, Mfn, Pte, Vaddr};
 use kvm_ioctls::Kvm;
 use serde::Serialize;
@@ -41,6 +57,15 @@ pub struct Probe {
     /// Whether an entry the guest's CPL0 rewrote was seen after a flush; not tried where the
     /// VMM's own is seen.
     pub guest_store_seen: Option<bool>,
+    /// Whether the CPU answers user mode's `cpuid` by itself, whatever table KVM was given.
+    pub native_cpuid: bool,
+    /// Whether vCPUs count time with the host's own TSC.
+    pub shared_tsc: bool,
+    /// Whether the CPU runs 32-bit code of user mode; KVM's emulator, where it does not, knows no
+    /// x87 and little SSE: such an instruction raises #UD.
+    pub native_compat: bool,
+    /// The components of extended state that guests may use; 0 without XSAVE.
+    pub xcr0: u64,
 }
 
 /// What leaving the guest costs here.
@@ -73,7 +98,23 @@ impl Probe {
         BTreeMap::from([
             ("entry".into(), entry),
             ("coherence".into(), coherence.into()),
+            ("cpuid".into(), self.cpuid().into()),
+            ("code32".into(), self.code32().into()),
         ])
+    }
+    /// Who runs 32-bit code of user mode.
+    #[must_use]
+    pub fn code32(&self) -> &'static str {
+        if self.native_compat {
+            "cpu"
+        } else {
+            "emulator"
+        }
+    }
+    /// Who answers user mode's `cpuid`.
+    #[must_use]
+    pub fn cpuid(&self) -> &'static str {
+        if self.native_cpuid { "cpu" } else { "table" }
     }
     /// How to make page-table writes known.
     #[must_use]
@@ -88,8 +129,19 @@ impl Probe {
 
 const CODE: Vaddr = Vaddr(0x40_0000_0000);
 const DATA: Vaddr = Vaddr(0x40_0000_1000);
-/// `mov (%rbx),%rax; syscall; jmp .-5`
-const PROGRAM: [u8; 7] = [0x48, 0x8b, 0x03, 0x0f, 0x05, 0xeb, 0xf9];
+/// The code once more, where 32-bit code reaches it.
+const LOW: Vaddr = Vaddr(0);
+/// `mov (%rbx),%rax; syscall; jmp .-5; cpuid; syscall; fld1; ud2`
+const PROGRAM: [u8; 15] = [
+    0x48, 0x8b, 0x03, 0x0f, 0x05, 0xeb, 0xf9, 0x0f, 0xa2, 0x0f, 0x05, 0xd9, 0xe8, 0x0f, 0x0b,
+];
+/// Where its `cpuid` is.
+const CPUID: u64 = 7;
+/// Where its `fld1` and `ud2` are.
+const FLD1: u64 = 11;
+const UD2: u64 = 13;
+/// A frequency no host has: the leaf that tells it shows whose answer it is.
+const TABLES_KHZ: u32 = 0x7ab1e;
 const GUEST_FRAMES: u64 = 16;
 const BEFORE: u64 = 0x0bef_0e0b;
 const AFTER: u64 = 0x0af7_e20a;
@@ -155,12 +207,18 @@ impl Trial {
                 "a changed page-table entry is noticed neither from the VMM nor from the guest's CPL0".into(),
             ));
         }
+        let native_cpuid = trial.cpuid(TSC_LEAF)? != u64::from(TABLES_KHZ);
+        let native_compat = trial.compat()?;
         Ok((
             Probe {
                 syscall_cpl,
                 tsc_khz,
                 vmm_store_seen,
                 guest_store_seen,
+                native_cpuid,
+                shared_tsc: trial.cpu.shared_tsc(),
+                native_compat,
+                xcr0: cpuid::table(kvm, tsc_khz, native_cpuid)?.xcr0(),
             },
             trial,
         ))
@@ -173,7 +231,7 @@ impl Trial {
 
     pub(super) fn with_entry(kvm: &Kvm, entry: Entry) -> Result<Trial, HostError> {
         let layout = HvLayout::new(GUEST_FRAMES, 1);
-        let native = cpuid::for_kvm(&cpuid::table(kvm, 0)?)?;
+        let native = cpuid::for_kvm(&cpuid::table(kvm, TABLES_KHZ, false)?)?;
         let memory = Memory::new(layout.total_frames)?;
         let vm = Vm::new(kvm, memory, layout, entry, native)?;
         let mut trial = Trial {
@@ -213,6 +271,8 @@ impl Trial {
                 Pte::new(self.frame(table + 1), UPPER),
             )?;
         }
+        let low = LOW.slot(hypercalls::Level::L3);
+        set(self.frame(1), low, Pte::new(self.frame(2), UPPER))?;
         let read_only = UPPER - PteFlags::RW;
         set(
             self.frame(3),
@@ -231,6 +291,14 @@ impl Trial {
 
     /// What the guest reads through the entry.
     fn read(&mut self, flush: bool) -> Result<u64, HostError> {
+        match self.enter(flush)? {
+            Exit::Syscall => Ok(self.regs.rax),
+            other => Err(ended(&other)),
+        }
+    }
+
+    /// Runs the guest until it does something, and takes its registers.
+    fn enter(&mut self, flush: bool) -> Result<Exit, HostError> {
         let entering = Entering {
             full: self.full,
             flush,
@@ -244,16 +312,40 @@ impl Trial {
                 exit => break exit,
             }
         };
-        match &exit {
-            Exit::Syscall => {
-                self.cpu
-                    .save(&exit, &mut self.regs)
-                    .map_err(|e| HostError::Unsuitable(e.to_string()))?;
-                Ok(self.regs.rax)
-            }
-            other => Err(HostError::Unsuitable(format!(
-                "the probe's guest ended with {other:?}"
-            ))),
+        let saved = self.cpu.save(&exit, &mut self.regs);
+        saved.map_err(|e| HostError::Unsuitable(e.to_string()))?;
+        Ok(exit)
+    }
+
+    /// What `cpuid` answers in user mode, in eax.
+    fn cpuid(&mut self, (leaf, subleaf): (u32, u32)) -> Result<u64, HostError> {
+        let reader = self.regs;
+        self.regs = Regs {
+            rip: CODE.0 + CPUID,
+            rax: leaf.into(),
+            rcx: subleaf.into(),
+            ..reader
+        };
+        let eax = self.read(false);
+        self.regs = reader;
+        eax
+    }
+
+    /// Whether 32-bit code gets past an x87 instruction.
+    fn compat(&mut self) -> Result<bool, HostError> {
+        let reader = self.regs;
+        self.regs = Regs {
+            rip: LOW.0 + FLD1,
+            cs: FLAT_USER_CS32,
+            ..reader
+        };
+        self.full = true;
+        let exit = self.enter(false)?;
+        let rip = self.regs.rip;
+        (self.regs, self.full) = (reader, true);
+        match exit {
+            Exit::Exception { vector: UD, .. } => Ok(rip == LOW.0 + UD2),
+            other => Err(ended(&other)),
         }
     }
 
@@ -344,6 +436,10 @@ impl Trial {
         }
         Ok(median_ns(&mut samples))
     }
+}
+
+fn ended(by: &Exit) -> HostError {
+    HostError::Unsuitable(format!("the probe's guest ended with {by:?}"))
 }
 
 fn median_ns(samples: &mut [Duration]) -> u64 {

@@ -4,22 +4,26 @@
 //! by `hypercall` and `trap`; what the host must be told about page tables by `coherence`.
 
 use super::cpu::{Cpu, Entering, Exit};
+use super::fault::Fault;
 use super::kick::Kicker;
 use super::open::HostError;
 use super::probe::Coherence;
 use super::shared::{Ending, Shared};
 use super::vm::Vm;
 use crate::domain::{Domain, Regs, Step, Wait};
+use crate::mm::Flush;
 use crate::{dump, hypercall, trap};
 use hypercalls::Vaddr;
+use hypercalls::trap::DB;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
-/// How soon a kick is repeated that came while registers must not be touched.
+/// How soon a kick is repeated that came while registers must not be touched. Until then others wait
+/// with theirs: where exits are slow, they would stop the vCPU again before it has run.
 const KICK_AGAIN: Duration = Duration::from_micros(50);
-/// How often in a row a kick is put off because there is an `int3` behind rip. A #BP that was still
-/// to come has come by then.
-const DOUBTS: u32 = 16;
+/// How often in a row a kick is put off because there is an `int3` behind rip, each time twice as
+/// long: 12.8 ms in all. A #BP that was still to come has come by then.
+const DOUBTS: u32 = 8;
 /// The longest a blocked vCPU sleeps without looking; every event wakes it earlier.
 const NAP: Duration = Duration::from_secs(1);
 
@@ -47,9 +51,11 @@ impl<'a, 'o> Runner<'a, 'o> {
     ) -> Result<Self, HostError> {
         let cpu = Cpu::new(vm, index as u64)?;
         shared.register(index, Some(Kicker::this_thread()));
-        let tsc = cpu.tsc()?;
         let mut domain = shared.lock();
-        let now = domain.clock.now();
+        let (tsc, now) = match domain.clock.origin() {
+            Some(tsc) => (tsc, 0),
+            None => (cpu.tsc()?, domain.clock.now()),
+        };
         domain.stamp_time(index, tsc, now);
         drop(domain);
         let entering = Entering {
@@ -124,12 +130,12 @@ impl<'a, 'o> Runner<'a, 'o> {
                 break;
             }
         }
-        if let Err(e) = self.settle(&mut domain) {
-            let crash = Step::crash(self.index, &self.regs, crate::domain::CrashReason::Host(e));
+        let settled = self.settle(&mut domain);
+        self.rearm(&domain);
+        if let Err(e) = settled.and_then(|()| self.load(&mut domain)) {
+            let crash = self.dead(e);
             return self.prepare(domain, crash);
         }
-        self.rearm(&domain);
-        self.load(&mut domain);
         true
     }
 
@@ -169,24 +175,39 @@ impl<'a, 'o> Runner<'a, 'o> {
     /// have an event.
     fn settle(&mut self, domain: &mut Domain) -> Result<(), String> {
         let effects = domain.take_effects();
-        if self.coherence == Coherence::GuestStores && !effects.stores.is_empty() {
+        let shown = self.coherence == Coherence::GuestStores && !Fault::NoShow.is_chosen();
+        if shown && !effects.stores.is_empty() {
             let stores: Vec<_> = effects.stores.iter().map(|s| (s.at, s.value)).collect();
             let root = domain.vcpus[self.index].root();
             self.cpu.replay(&stores, root)?;
             self.entering.full = true;
         }
-        let single_pages = effects.flush.pages.iter().map(|(vcpus, _)| vcpus);
-        let wanted = single_pages.fold(effects.flush.vcpus, |all, vcpus| all | vcpus);
-        let here = 1 << self.index;
-        if wanted & here != 0 {
-            self.entering.flush = true;
-        }
-        if wanted & !here != 0 {
-            self.shared.flush_others(wanted, self.index);
-        }
+        self.flush(&effects.flush);
         let kicks = domain.kicks();
         self.shared.kick_mask(kicks, self.index);
         Ok(())
+    }
+
+    /// As [`Runner::settle`], in the midst of a trap, the domain locked before and after.
+    fn flush_early(&mut self, domain: &mut Domain) -> Result<(), Step> {
+        self.settle(domain).map_err(|why| self.dead(why))
+    }
+
+    /// Has this vCPU flush at its next entry and the others before theirs. A single page costs KVM
+    /// a new CR3 value too: it has no cheaper word for one.
+    fn flush(&mut self, flush: &Flush) {
+        let all = flush.vcpus;
+        let pages = flush.pages.iter().fold(0, |mask, (vcpus, _)| mask | vcpus);
+        let here = 1 << self.index;
+        let whole = all & here != 0 && !Fault::NoFlush.is_chosen();
+        let page = pages & here != 0 && !Fault::NoPageFlush.is_chosen();
+        if whole || page || Fault::NeedlessFlush.is_chosen() {
+            self.entering.flush = true;
+        }
+        let others = (all | pages) & !here;
+        if others != 0 && !Fault::NoRemoteFlush.is_chosen() {
+            self.shared.flush_others(others, self.index);
+        }
     }
 
     fn rearm(&mut self, domain: &Domain) {
@@ -202,13 +223,16 @@ impl<'a, 'o> Runner<'a, 'o> {
         }
     }
 
-    fn load(&mut self, domain: &mut Domain) {
+    /// Loads the vCPU's state, as much as has changed.
+    fn load(&mut self, domain: &mut Domain) -> Result<(), String> {
         let vcpu = &mut domain.vcpus[self.index];
-        if std::mem::take(&mut vcpu.segments_dirty) {
-            self.entering.full = true;
-        }
-        if self.cpu.set_ts(vcpu.ts) {
-            self.entering.full = true;
+        let xstate = self.cpu.set_xstate(vcpu.osxsave(), vcpu.xcr0);
+        self.entering.full |= xstate.map_err(|e| e.to_string())?;
+        self.entering.full |= std::mem::take(&mut vcpu.segments_dirty);
+        self.entering.full |= self.cpu.set_ts(vcpu.ts);
+        if std::mem::take(&mut vcpu.debugregs_dirty) {
+            let set = self.cpu.set_debugregs(&vcpu.debugregs);
+            set.map_err(|e| e.to_string())?;
         }
         self.cpu.load(
             &self.regs,
@@ -217,6 +241,7 @@ impl<'a, 'o> Runner<'a, 'o> {
             self.entering,
         );
         self.entering = Entering::default();
+        Ok(())
     }
 
     /// Handles an exit. After one at which registers must not be touched the vCPU goes on until
@@ -235,8 +260,8 @@ impl<'a, 'o> Runner<'a, 'o> {
             if self.shared.stopped() {
                 return Step::Resume;
             }
+            exit = self.go_on(KICK_AGAIN * (1 << doubts));
             doubts += u32::from(doubt);
-            exit = self.go_on();
         }
     }
 
@@ -247,7 +272,11 @@ impl<'a, 'o> Runner<'a, 'o> {
         match exit {
             Exit::Syscall => {
                 domain.stats.exit("hypercall");
-                hypercall::syscall(&mut domain, cpu, &mut self.regs)
+                let mut regs = self.regs;
+                let flush = &mut |domain: &mut Domain| self.flush_early(domain);
+                let step = hypercall::syscall_with(&mut domain, cpu, &mut regs, flush);
+                self.regs = regs;
+                step
             }
             Exit::Exception {
                 vector,
@@ -255,7 +284,22 @@ impl<'a, 'o> Runner<'a, 'o> {
                 cr2,
             } => {
                 domain.stats.exit("exception");
-                trap::exception(&mut domain, cpu, &mut self.regs, vector, error_code, cr2)
+                if vector == DB {
+                    match self.cpu.dr6() {
+                        Ok(dr6) => domain.vcpus[cpu].observe_dr6(dr6),
+                        Err(e) => return self.dead(e.to_string()),
+                    }
+                }
+                loop {
+                    let regs = &mut self.regs;
+                    let step = trap::exception(&mut domain, cpu, regs, vector, error_code, cr2);
+                    if !domain.mm.awaits_flush() {
+                        return step;
+                    }
+                    if let Err(step) = self.flush_early(&mut domain) {
+                        return step;
+                    }
+                }
             }
             Exit::Interrupted => {
                 domain.stats.exit("kick");
@@ -270,9 +314,9 @@ impl<'a, 'o> Runner<'a, 'o> {
         }
     }
 
-    /// Enters again without touching registers, and has itself kicked soon.
-    fn go_on(&mut self) -> Exit {
-        self.shared.arm(self.index, KICK_AGAIN);
+    /// Enters again without touching registers, and has itself kicked after a while.
+    fn go_on(&mut self, quiet: Duration) -> Exit {
+        self.shared.quiet(self.index, quiet);
         self.armed = None;
         self.enter()
     }

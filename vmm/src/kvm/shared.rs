@@ -9,9 +9,9 @@ use super::console::Sink;
 use super::kick::Kicker;
 use super::watch;
 use crate::domain::Domain;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vmm_sys_util::eventfd::EventFd;
 use vmm_sys_util::timerfd::TimerFd;
 
@@ -24,6 +24,8 @@ pub(super) struct Peer {
     inside: AtomicBool,
     /// It must flush before it runs guest code again.
     flush: AtomicBool,
+    /// Until when kicks by other vCPUs are left out, in ns of [`Shared::since`].
+    quiet_until: AtomicU64,
     /// Fires when its next timer is due, or when a kick must be repeated.
     pub(super) timer: Mutex<TimerFd>,
 }
@@ -39,6 +41,8 @@ pub enum Ending {
     TimeLimit,
     /// A signal asked the VMM to end.
     Signal(i32),
+    /// The user did, at the console.
+    Quit,
 }
 
 /// Everything a domain's threads share.
@@ -49,10 +53,14 @@ pub(super) struct Shared<'o> {
     pub(super) peers: Vec<Peer>,
     ending: Mutex<Option<Ending>>,
     stop: AtomicBool,
+    /// When this was made.
+    since: Instant,
     /// Where console output goes as it comes.
     pub(super) output: Mutex<Sink<'o>>,
     /// Readable once the domain has ended.
     pub(super) ended: EventFd,
+    /// Readable once there is room again for input that waits.
+    pub(super) room: EventFd,
 }
 
 impl<'o> Shared<'o> {
@@ -62,6 +70,7 @@ impl<'o> Shared<'o> {
                 kicker: Mutex::new(None),
                 inside: AtomicBool::new(false),
                 flush: AtomicBool::new(false),
+                quiet_until: AtomicU64::new(0),
                 timer: Mutex::new(watch::timer()?),
             })
         };
@@ -73,8 +82,10 @@ impl<'o> Shared<'o> {
             wake: Condvar::new(),
             ending: Mutex::new(None),
             stop: AtomicBool::new(false),
+            since: Instant::now(),
             output: Mutex::new(output),
             ended: EventFd::new(libc::EFD_NONBLOCK)?,
+            room: EventFd::new(libc::EFD_NONBLOCK)?,
         })
     }
 
@@ -137,11 +148,29 @@ impl<'o> Shared<'o> {
         self.wake.notify_all();
     }
 
-    /// Kicks every vCPU of `mask` but `but`.
+    /// Kicks every vCPU of `mask` but `but`, and those that have some quiet.
     pub(super) fn kick_mask(&self, mask: u64, but: usize) {
         for cpu in (0..self.peers.len()).filter(|&cpu| cpu != but && mask >> cpu & 1 == 1) {
-            self.kick(cpu);
+            if !self.is_quiet(cpu) {
+                self.kick(cpu);
+            }
         }
+    }
+
+    /// Has nobody else kick vCPU `cpu`, the calling thread's, for so long, and the timer after it:
+    /// what kicks were about is seen to then. The domain's end does not wait.
+    pub(super) fn quiet(&self, cpu: usize, time: Duration) {
+        let until = self.ns().saturating_add(time.as_nanos() as u64);
+        self.peers[cpu].quiet_until.store(until, Ordering::SeqCst);
+        self.arm(cpu, time);
+    }
+
+    fn is_quiet(&self, cpu: usize) -> bool {
+        self.ns() < self.peers[cpu].quiet_until.load(Ordering::SeqCst)
+    }
+
+    fn ns(&self) -> u64 {
+        self.since.elapsed().as_nanos() as u64
     }
 
     /// Makes the other vCPUs of `mask` flush before they run guest code again, and waits until
@@ -155,7 +184,7 @@ impl<'o> Shared<'o> {
             while self.peers[cpu].inside.load(Ordering::SeqCst)
                 && self.peers[cpu].flush.load(Ordering::SeqCst)
             {
-                self.kick(cpu);
+                self.kick_mask(1 << cpu, but);
                 std::thread::sleep(Duration::from_micros(5));
             }
         }

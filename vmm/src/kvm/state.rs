@@ -5,14 +5,17 @@ use super::install;
 use super::layout::{self, HvLayout};
 use super::open::HostError;
 use crate::domain::{RFLAGS_FIXED, RFLAGS_IF, RFLAGS_NT, Regs, safe_flags};
-use kvm_bindings::{Msrs, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs};
+use kvm_bindings::{Msrs, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs, kvm_xcrs};
 use kvm_ioctls::VcpuFd;
 
 /// CR0: PE, MP, ET, NE, WP, PG.
 const CR0: u64 = 1 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 16 | 1 << 31;
 /// CR0.TS: the next use of the FPU faults.
 pub(super) const CR0_TS: u64 = 1 << 3;
-/// CR4: PAE, OSFXSR, OSXMMEXCPT. No SMEP: the entry page is user-executable.
+/// CR4.OSXSAVE: extended state is in use.
+pub(super) const CR4_OSXSAVE: u64 = 1 << 18;
+/// CR4: PAE, OSFXSR, OSXMMEXCPT. No SMEP, SMAP, UMIP, CET, LASS or FRED, whatever the host has on:
+/// where SYSCALL stays at CPL3 the entry page is user-executable, and the probe's always is.
 const CR4: u64 = 1 << 5 | 1 << 9 | 1 << 10;
 /// EFER: SCE, LME, LMA, NXE.
 const EFER: u64 = 1 | 1 << 8 | 1 << 10 | 1 << 11;
@@ -52,6 +55,16 @@ pub(super) fn set_msrs(fd: &VcpuFd) -> Result<(), HostError> {
             wanted[n].index
         ))),
     }
+}
+
+/// XCR0 in KVM's form.
+pub(super) fn xcrs(xcr0: u64) -> kvm_xcrs {
+    let mut xcrs = kvm_xcrs {
+        nr_xcrs: 1,
+        ..kvm_xcrs::default()
+    };
+    xcrs.xcrs[0].value = xcr0;
+    xcrs
 }
 
 pub(super) fn init_sregs(sregs: &mut kvm_sregs, layout: &HvLayout, cpu: u64) {
@@ -106,6 +119,20 @@ pub(super) fn data_segment(selector: u16, dpl: u8) -> kvm_segment {
         db: 1,
         ..code_segment(selector, dpl)
     }
+}
+
+/// FS or GS: only the base counts in 64-bit code; 32-bit code needs a segment too.
+pub(super) fn thread_segment(
+    now: &kvm_segment,
+    compat: bool,
+    selector: u16,
+    base: u64,
+) -> kvm_segment {
+    let segment = match compat && selector & !3 != 0 {
+        true => data_segment(selector | 3, 3),
+        false => *now,
+    };
+    kvm_segment { base, ..segment }
 }
 
 pub(super) fn to_kvm(r: &Regs) -> kvm_regs {

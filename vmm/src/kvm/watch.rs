@@ -2,10 +2,11 @@
 //! One epoll loop (event-manager), on a thread of its own.
 #![allow(unsafe_code, reason = "signalfd has no safe wrapper here")]
 
+use super::input::{Input, Taken};
 use super::shared::{Ending, Shared};
 use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use vmm_sys_util::signal::{block_signal, create_sigset, unblock_signal};
@@ -15,10 +16,11 @@ const ENDED: u32 = 0;
 const LIMIT: u32 = 1;
 const SIGNAL: u32 = 2;
 const INPUT: u32 = 3;
+const ROOM: u32 = 4;
 const TIMER: u32 = 16;
-const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+const SIGNALS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-/// SIGINT, SIGTERM and SIGHUP as a descriptor; blocked as signals while this lives. Threads
+/// SIGINT, SIGTERM, SIGHUP and SIGQUIT as a descriptor; blocked as signals while this lives. Threads
 /// started meanwhile inherit the block.
 #[derive(Debug)]
 pub(super) struct Signals(OwnedFd);
@@ -79,26 +81,30 @@ fn drain(timer: &TimerFd) {
 }
 
 /// What comes from outside while a domain runs.
-pub(super) struct Outside<'a> {
+pub(super) struct Outside {
     /// Ends the domain after so long.
     pub(super) time_limit: Option<Duration>,
-    /// Where the guest's input comes from, and what to do with it; `None` at its end.
-    pub(super) input: Option<Input<'a>>,
+    /// Where the guest's input comes from; `None` from its end on.
+    pub(super) input: Option<Input>,
 }
 
-/// A source of console input.
-pub(super) struct Input<'a> {
-    /// Readable when there is some.
-    pub(super) fd: RawFd,
-    /// Reads it and gives it to the domain; false when there will be no more.
-    pub(super) take: Box<dyn FnMut(&Shared<'_>) -> bool + Send + 'a>,
+/// Whether the input is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    /// Its readiness is waited for.
+    Yes,
+    /// It waits for room.
+    Paused,
+    /// It cannot be waited for, being a file: it is always ready.
+    Never,
 }
 
 struct Watch<'a, 'o> {
     shared: Arc<Shared<'o>>,
     signals: &'a Signals,
     limit: TimerFd,
-    outside: Outside<'a>,
+    input: Option<Input>,
+    watched: Watched,
 }
 
 /// The loop, with everything it needs open.
@@ -112,7 +118,7 @@ impl<'a, 'o> Loop<'a, 'o> {
     pub(super) fn new(
         shared: &Arc<Shared<'o>>,
         signals: &'a Signals,
-        outside: Outside<'a>,
+        outside: Outside,
     ) -> io::Result<Self> {
         let mut limit = TimerFd::new()?;
         if let Some(after) = outside.time_limit {
@@ -123,7 +129,8 @@ impl<'a, 'o> Loop<'a, 'o> {
             shared: Arc::clone(shared),
             signals,
             limit,
-            outside,
+            input: outside.input,
+            watched: Watched::Yes,
         });
         let shared = Arc::clone(shared);
         Ok(Loop { shared, manager })
@@ -143,6 +150,54 @@ fn other(e: event_manager::Error) -> io::Error {
 }
 
 impl Watch<'_, '_> {
+    /// Waits for input from now on, if there is any to come.
+    fn watch_input(&mut self, ops: &mut EventOps<'_>) {
+        let Some(input) = &self.input else {
+            return;
+        };
+        let added = ops.add(Events::with_data_raw(input.fd(), INPUT, EventSet::IN));
+        match added {
+            Ok(()) => self.watched = Watched::Yes,
+            Err(_) => {
+                self.watched = Watched::Never;
+                self.take_file();
+            }
+        }
+    }
+
+    /// Input is ready.
+    fn take_input(&mut self, ops: &mut EventOps<'_>) {
+        let Some(input) = &mut self.input else {
+            return;
+        };
+        let fd = input.fd();
+        let taken = input.take(&self.shared);
+        if taken == Taken::More {
+            return;
+        }
+        // The descriptor is registered: removing it cannot fail.
+        let _ = ops.remove(Events::with_data_raw(fd, INPUT, EventSet::IN));
+        match taken {
+            Taken::End => self.input = None,
+            Taken::Full | Taken::More => self.watched = Watched::Paused,
+        }
+    }
+
+    /// Takes of a file what there is room for.
+    fn take_file(&mut self) {
+        let Some(input) = &mut self.input else {
+            return;
+        };
+        loop {
+            match input.take(&self.shared) {
+                Taken::More => {}
+                Taken::Full => return,
+                Taken::End => break,
+            }
+        }
+        self.input = None;
+    }
+
     fn timer(&self, cpu: usize) {
         if let Some(peer) = self.shared.peers.get(cpu) {
             drain(&peer.timer.lock().unwrap_or_else(PoisonError::into_inner));
@@ -150,9 +205,10 @@ impl Watch<'_, '_> {
         let mut domain = self.shared.lock();
         let now = domain.clock.now();
         domain.expire_timers(now);
-        let kicks = domain.kicks() | 1 << cpu;
+        let kicks = domain.kicks();
         drop(domain);
-        self.shared.kick_mask(kicks, usize::MAX);
+        self.shared.kick(cpu);
+        self.shared.kick_mask(kicks, cpu);
     }
 }
 
@@ -162,21 +218,19 @@ impl MutEventSubscriber for Watch<'_, '_> {
             (self.shared.ended.as_raw_fd(), ENDED),
             (self.limit.as_raw_fd(), LIMIT),
             (self.signals.0.as_raw_fd(), SIGNAL),
+            (self.shared.room.as_raw_fd(), ROOM),
         ];
-        fds.extend(self.outside.input.iter().map(|input| (input.fd, INPUT)));
         for (cpu, peer) in self.shared.peers.iter().enumerate() {
             let timer = peer.timer.lock().unwrap_or_else(PoisonError::into_inner);
             fds.push((timer.as_raw_fd(), TIMER + cpu as u32));
         }
         for (fd, data) in fds {
             if let Err(e) = ops.add(Events::with_data_raw(fd, data, EventSet::IN)) {
-                // A file as stdin cannot be polled; without input the guest still runs.
-                if data != INPUT {
-                    self.shared
-                        .end(Ending::Crash(format!("watching a descriptor: {e}")));
-                }
+                self.shared
+                    .end(Ending::Crash(format!("watching a descriptor: {e}")));
             }
         }
+        self.watch_input(ops);
     }
 
     fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
@@ -188,15 +242,14 @@ impl MutEventSubscriber for Watch<'_, '_> {
                     self.shared.end(Ending::Signal(signal));
                 }
             }
-            INPUT => {
-                let more = self
-                    .outside
-                    .input
-                    .as_mut()
-                    .is_some_and(|i| (i.take)(&self.shared));
-                if !more {
-                    // The descriptor is registered: removing it cannot fail.
-                    let _ = ops.remove(events);
+            INPUT => self.take_input(ops),
+            ROOM => {
+                // It was readable, and nobody else reads it.
+                let _ = self.shared.room.read();
+                match self.watched {
+                    Watched::Yes => {}
+                    Watched::Paused => self.watch_input(ops),
+                    Watched::Never => self.take_file(),
                 }
             }
             timer => self.timer(timer.saturating_sub(TIMER) as usize),

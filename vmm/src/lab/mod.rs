@@ -101,6 +101,7 @@ fn domain_config(config: &LabConfig) -> DomainConfig {
         mem_mib: mem_mib(config.ptes),
         cpus: config.cpus as usize,
         cmdline: config.plan(),
+        paranoid: config.paranoid,
         ..DomainConfig::default()
     }
 }
@@ -132,6 +133,8 @@ fn on_kvm(
         Ending::Crash(dump) => Ok((cells, Some(dump))),
         Ending::TimeLimit => Err(LabError::TimeLimit(config.time_limit_s)),
         Ending::Signal(signal) => Err(LabError::Signal(signal)),
+        // It has no input: nobody can.
+        Ending::Quit => Err(LabError::Signal(libc::SIGINT)),
     }
 }
 

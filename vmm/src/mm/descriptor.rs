@@ -52,7 +52,7 @@ impl Mm {
     /// If it is not the guest's, in use as something else, or holds a refused descriptor.
     pub fn get_seg_desc(&mut self, mem: &Memory, mfn: Mfn) -> Result<(), Refusal> {
         let wanted = FrameType::SegDesc;
-        if self.frames.hold_as(mfn, wanted)? == wanted {
+        if self.hold_as(mfn, wanted)? == wanted {
             return Ok(());
         }
         self.check_page(mem, mfn).inspect_err(|_| self.unmake(mfn))
@@ -60,8 +60,9 @@ impl Mm {
 
     /// Drops what [`Mm::get_seg_desc`] took.
     pub fn put_seg_desc(&mut self, mfn: Mfn) {
+        let epoch = self.epoch;
         if let Some(frame) = self.frames.owned_mut(mfn) {
-            frame.release_typed(FrameType::SegDesc);
+            frame.release_typed(FrameType::SegDesc, epoch);
         }
     }
 
@@ -80,6 +81,7 @@ impl Mm {
             FrameType::None | FrameType::Writable | FrameType::SegDesc => {}
             has => return Err(Refusal::TargetInUse { mfn, has }),
         }
+        self.forget(mfn, FrameType::Writable)?;
         let old = Pte(mem.read_u64(at)?);
         self.store(mem, at, old, Pte(value))
     }
@@ -89,7 +91,6 @@ impl Mm {
         for value in descriptors {
             checked(value)?;
         }
-        self.flush_stale(mfn);
         for (slot, &value) in descriptors.iter().enumerate() {
             let stored = checked(value)?;
             if stored != value {

@@ -38,8 +38,8 @@ impl Mm {
     }
 
     /// Which table's reference goes with `pte`, an entry above L1 that is gone. An entry that names
-    /// a frame which is not the table it should be was not written by these rules (see [`Mm`] on
-    /// other vCPUs): it holds nothing, and is not followed, so the depth stays bounded.
+    /// a frame which is not the table it should be was not written by these rules (see [`Mm`]): it
+    /// holds nothing, and is not followed, so the depth stays bounded.
     pub(super) fn end_entry(
         &mut self,
         table: Mfn,
@@ -61,22 +61,34 @@ impl Mm {
     /// Takes the references of a present L1 entry.
     #[inline]
     pub(super) fn take_leaf(&mut self, pte: Pte, owner: Owner) -> Result<(), Refusal> {
-        let mfn = pte.mfn();
+        let (mfn, epoch) = (pte.mfn(), self.epoch);
         let Some(frame) = self.frames.owned_mut(mfn) else {
             return self.take_foreign_leaf(mfn);
         };
         match owner {
             Owner::Io => Err(Refusal::NotForeign { mfn }),
-            Owner::Guest if pte.has(PteFlags::RW) => frame.hold_writable(mfn),
-            Owner::Guest => frame.hold(mfn),
+            Owner::Guest if !pte.has(PteFlags::RW) => frame.hold(mfn),
+            Owner::Guest if frame.was_table(epoch) => self.take_retired(mfn),
+            Owner::Guest => frame.hold_writable(mfn),
         }
+    }
+
+    /// A writable leaf of a frame that was a table.
+    #[cold]
+    fn take_retired(&mut self, mfn: Mfn) -> Result<(), Refusal> {
+        self.forget(mfn, FrameType::Writable)?;
+        let frame = self.frames.owned_mut(mfn);
+        frame.ok_or(Refusal::BadFrame { mfn })?.hold_writable(mfn)
     }
 
     /// Drops what [`Mm::take_leaf`] took.
     #[inline]
     pub(super) fn drop_leaf(&mut self, pte: Pte) {
+        let epoch = self.epoch;
         match self.frames.owned_mut(pte.mfn()) {
-            Some(frame) if pte.has(PteFlags::RW) => frame.release_typed(FrameType::Writable),
+            Some(frame) if pte.has(PteFlags::RW) => {
+                frame.release_typed(FrameType::Writable, epoch);
+            }
             Some(frame) => frame.release(),
             None => {}
         }

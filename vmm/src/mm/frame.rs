@@ -25,7 +25,7 @@ pub enum FrameType {
     /// A validated page of segment descriptors.
     SegDesc = 5,
     /// Plain memory with writable mappings.
-    Writable = 6,
+    Writable = 8,
 }
 
 impl FrameType {
@@ -61,8 +61,8 @@ bitflags! {
         const PINNED = 1 << 0;
         /// Was a table once: the CPU, or a host that shadows tables, may remember its entries.
         const WALKED = 1 << 1;
-        /// Had writable mappings that no flush has dropped from every TLB since.
-        const STALE_WRITABLE = 1 << 2;
+        /// Its last type was a table's or descriptors' (see `stale`).
+        const WAS_TABLE = 1 << 2;
         /// The hypervisor's, but the guest may map it.
         const SHARED = 1 << 3;
     }
@@ -73,6 +73,8 @@ bitflags! {
 pub(super) struct Frame {
     pub(super) general: u32,
     pub(super) typed: u32,
+    /// Flushes of every TLB there had been when its last type went (see `stale`).
+    pub(super) retired: u32,
     /// Above 0: entries here that map other tables of this level. Below: such entries elsewhere
     /// that map this one. Never both, so linear maps are one deep and have no cycles.
     pub(super) linear: i16,
@@ -108,7 +110,6 @@ impl Frame {
         }
         self.hold(mfn)?;
         self.kind = FrameType::Writable;
-        self.flags |= FrameFlags::STALE_WRITABLE;
         self.typed = self.typed.saturating_add(1);
         Ok(())
     }
@@ -116,14 +117,14 @@ impl Frame {
     /// Drops a general reference and one as `kind`, writable or descriptors. If the frame is not in
     /// use as that, the entry that says so was not written by these rules: no type to drop.
     #[inline]
-    pub(super) fn release_typed(&mut self, kind: FrameType) {
+    pub(super) fn release_typed(&mut self, kind: FrameType, epoch: u32) {
         self.release();
         if self.kind != kind {
             return;
         }
         self.typed = self.typed.saturating_sub(1);
         if self.typed == 0 {
-            self.kind = FrameType::None;
+            self.retire(kind, epoch);
         }
     }
 }
@@ -184,6 +185,14 @@ impl FrameTable {
         (guest || frame.flags.contains(FrameFlags::SHARED)).then_some(frame)
     }
 
+    /// The records of the guest's own frames, and the first of these.
+    #[inline]
+    pub(super) fn guest_mut(&mut self) -> (Mfn, &mut [Frame]) {
+        let (start, end) = (self.guest.start as usize, self.guest.end as usize);
+        let frames = self.frames.get_mut(start..end).unwrap_or_default();
+        (Mfn(self.guest.start), frames)
+    }
+
     /// What the frame is in use as; nothing if there is no such frame.
     #[inline]
     pub(super) fn kind(&self, mfn: Mfn) -> FrameType {
@@ -205,9 +214,9 @@ mod tests {
         let mut frame = Frame::default();
         frame.hold_writable(Mfn(1)).expect("free frame");
         frame.hold_writable(Mfn(1)).expect("writable frame");
-        frame.release_typed(FrameType::Writable);
+        frame.release_typed(FrameType::Writable, 1);
         assert_eq!((frame.kind, frame.typed), (FrameType::Writable, 1));
-        frame.release_typed(FrameType::Writable);
+        frame.release_typed(FrameType::Writable, 1);
         assert_eq!((frame.kind, frame.general), (FrameType::None, 0));
         frame.kind = FrameType::L3;
         let refused = frame.hold_writable(Mfn(1)).expect_err("a table");
@@ -223,7 +232,7 @@ mod tests {
             kind: FrameType::L2,
             ..Frame::default()
         };
-        frame.release_typed(FrameType::Writable);
+        frame.release_typed(FrameType::Writable, 1);
         assert_eq!((frame.kind, frame.typed), (FrameType::L2, 1));
         assert_eq!(frame.general, 1);
     }

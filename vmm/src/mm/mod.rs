@@ -7,15 +7,16 @@
 //! A writable mapping takes a `Writable` reference on its frame, a table or base pointer takes a
 //! reference of that table's type, and a frame has one type at a time.
 //!
-//! The hypervisor holds one lock around all of this. Another vCPU may still run meanwhile: what it
-//! can write through translations logged for a flush but not yet flushed is the guest's own
-//! memory, so counts may go wrong then, but only for that guest, and never panic.
+//! The hypervisor holds one lock around all of this. Another vCPU may still run meanwhile, and use
+//! translations that are logged for a flush but not flushed yet: nothing that it can write so is
+//! validated, and nothing that it can walk so is written, before it has flushed (see `stale`).
 
 mod descriptor;
 mod effects;
 mod emulate;
 mod entry;
 mod frame;
+mod leaves;
 mod page;
 mod pending;
 mod pin;
@@ -23,6 +24,7 @@ mod promote;
 pub mod recount;
 mod refusal;
 mod rules;
+mod stale;
 mod tree;
 mod update;
 mod view;
@@ -41,8 +43,9 @@ use std::ops::Range;
 
 /// The page-typing state of a machine with one guest.
 ///
-/// Live tables are read again when their entries go. Should another vCPU have written to one behind
-/// the rules' back, as said above, such entries count for nothing and lead nowhere.
+/// Live tables are read again when their entries go. Should one have been written to behind the
+/// rules' back, by a host that does not flush as it is told, such entries count for nothing and lead
+/// nowhere.
 #[derive(Debug)]
 pub struct Mm {
     frames: FrameTable,
@@ -57,6 +60,10 @@ pub struct Mm {
     work: u64,
     /// The work counter at which operations are cut short.
     until: u64,
+    /// Flushes of every TLB so far.
+    epoch: u32,
+    /// An operation was put off until the host has flushed.
+    awaits_flush: bool,
     refusals: [u64; Refusal::NAMES.len()],
 }
 
@@ -76,6 +83,8 @@ impl Mm {
             pending: Pending::default(),
             work: 0,
             until: u64::MAX,
+            epoch: 1,
+            awaits_flush: false,
             refusals: [0; Refusal::NAMES.len()],
         }
     }
@@ -132,11 +141,6 @@ impl Mm {
     #[must_use]
     pub fn hv_l4_entry(&self) -> u64 {
         self.hv_l4_entry.0
-    }
-
-    /// Everything logged since the last call, for the host to do.
-    pub fn take_effects(&mut self) -> Effects {
-        std::mem::take(&mut self.effects)
     }
 
     /// The effects in place, for a host that wants to keep the log's memory.

@@ -27,14 +27,16 @@ impl Mm {
     /// # Errors
     /// If it is not the guest's, or in use as something else.
     pub fn get_writable(&mut self, mfn: Mfn) -> Result<(), Refusal> {
+        self.forget(mfn, FrameType::Writable)?;
         let frame = self.frames.owned_mut(mfn);
         frame.ok_or(Refusal::BadFrame { mfn })?.hold_writable(mfn)
     }
 
     /// Drops what [`Mm::get_writable`] took.
     pub fn put_writable(&mut self, mfn: Mfn) {
+        let epoch = self.epoch;
         if let Some(frame) = self.frames.owned_mut(mfn) {
-            frame.release_typed(FrameType::Writable);
+            frame.release_typed(FrameType::Writable, epoch);
         }
     }
 
@@ -78,6 +80,7 @@ impl Mm {
             FrameType::None | FrameType::Writable => {}
             has => return Err(Refusal::TargetInUse { mfn, has }),
         }
+        self.forget(mfn, FrameType::Writable)?;
         self.store_table(mem, mfn, words)
     }
 }

@@ -45,16 +45,17 @@ pub(super) struct Pending {
 }
 
 impl Mm {
-    /// Lets operations do `work` from now on before they are cut short; `None`: whatever it takes.
+    /// Lets operations do `work` from now on before they are cut short, and has them wait for other
+    /// vCPUs; `None`: whatever it takes, as nobody else runs.
     pub fn limit(&mut self, work: Option<u64>) {
         self.until = work.map_or(u64::MAX, |work| self.work.saturating_add(work));
     }
 
-    /// Whether the work allowed is done.
+    /// Whether the work allowed is done, or a flush has to come first.
     #[inline]
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.work >= self.until
+        self.work >= self.until || self.awaits_flush
     }
 
     /// Goes on with what earlier operations left under way; whether nothing is any more. Only then
@@ -63,6 +64,12 @@ impl Mm {
     pub fn settle(&mut self, mem: &Memory) -> bool {
         let pending = &self.pending;
         (pending.jobs.is_empty() && pending.kept.is_empty()) || self.settle_jobs(mem)
+    }
+
+    /// Whether nothing is under way.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.pending.jobs.is_empty()
     }
 
     /// References that were taken for a hypercall which has not been executed again yet.
@@ -142,11 +149,11 @@ impl Mm {
         mfn: Mfn,
         level: Level,
     ) -> Result<(), Refusal> {
-        if let Some(result) = self.claim(mfn, level) {
-            return result;
-        }
         if !self.settle(mem) {
             return Err(Refusal::Unfinished);
+        }
+        if let Some(result) = self.claim(mfn, level) {
+            return result;
         }
         let Some(visit) = self.begin_take(mem, mfn, level)? else {
             return Ok(());

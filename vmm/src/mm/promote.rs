@@ -1,10 +1,10 @@
 //! Promotion: a frame that nobody uses becomes a table, once every entry in it is found allowed
 //! and has its references; and demotion, when the last one that used it as a table is gone. A
-//! promotion that fails gives back everything it took. Here is what one table of 512 leaves needs,
-//! in one pass over it, and what all levels share; `tree` does the levels above.
+//! promotion that fails gives back everything it took. Here is what all levels share; `leaves` does
+//! L1 tables, `tree` the levels above.
 
-use super::frame::{FrameFlags, FrameType};
-use super::{Mm, Owner, Refusal, rules};
+use super::frame::FrameFlags;
+use super::{Mm, Refusal, rules};
 use crate::memory::{BadMaddr, Memory};
 use hypercalls::pte::{ENTRIES, HYPERVISOR_L4_SLOTS};
 use hypercalls::{Level, Mfn, Pte, Vaddr};
@@ -31,54 +31,13 @@ pub(super) fn is_hv_slot(level: Level, slot: usize) -> bool {
 impl Mm {
     /// Drops the only type reference of a frame whose entries hold none any more.
     pub(super) fn unmake(&mut self, mfn: Mfn) {
+        let epoch = self.epoch;
         if let Some(frame) = self.frames.owned_mut(mfn) {
             frame.release();
             frame.typed = 0;
             frame.linear = 0;
-            frame.kind = FrameType::None;
-        }
-    }
-
-    /// Takes the references of all entries of an L1, already typed, and stores them adjusted; or
-    /// changes nothing.
-    pub(super) fn promote_leaves(&mut self, mem: &Memory, mfn: Mfn) -> Result<(), Refusal> {
-        self.work += ENTRIES as u64;
-        let mut entries = copy_table(mem, mfn)?;
-        let mut adjusted = false;
-        for slot in 0..ENTRIES {
-            let pte = Pte(entries[slot]);
-            if !pte.is_present() {
-                continue;
-            }
-            let taken = rules::check_flags(Level::L1, pte, self.is_io(pte))
-                .and_then(|()| self.take_leaf(pte, Owner::Guest));
-            if let Err(refusal) = taken {
-                self.drop_leaves(&entries[..slot]);
-                return Err(refusal);
-            }
-            let value = rules::adjust(Level::L1, pte);
-            adjusted |= value != pte;
-            entries[slot] = value.0;
-        }
-        match adjusted {
-            true => self.store_table(mem, mfn, &entries),
-            false => Ok(()),
-        }
-    }
-
-    /// Drops the references of all entries of an L1.
-    pub(super) fn demote_leaves(&mut self, mem: &Memory, mfn: Mfn) {
-        self.work += ENTRIES as u64;
-        if let Ok(entries) = copy_table(mem, mfn) {
-            self.drop_leaves(&entries);
-        }
-    }
-
-    fn drop_leaves(&mut self, entries: &[u64]) {
-        for pte in entries.iter().map(|&raw| Pte(raw)) {
-            if pte.is_present() {
-                self.drop_leaf(pte);
-            }
+            let kind = frame.kind;
+            frame.retire(kind, epoch);
         }
     }
 
@@ -111,17 +70,6 @@ impl Mm {
             false => rules::adjust(level, raw),
             true if slot == HV_SLOT => self.hv_l4_entry,
             true => Pte::EMPTY,
-        }
-    }
-
-    /// A frame that had writable mappings and now may not have: no TLB may still hold one.
-    pub(super) fn flush_stale(&mut self, mfn: Mfn) {
-        let Some(frame) = self.frames.any_mut(mfn) else {
-            return;
-        };
-        if frame.flags.contains(FrameFlags::STALE_WRITABLE) {
-            frame.flags.remove(FrameFlags::STALE_WRITABLE);
-            self.effects.flush.all(self.vcpus);
         }
     }
 

@@ -77,8 +77,28 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Does one operation, keeping the roots on record; whether it was allowed.
+/// Does one operation, as a host does whose other vCPU must flush first where it is put off; whether
+/// it was allowed.
 fn perform(machine: &mut Machine, op: &Op) -> bool {
+    machine.mm.limit(Some(1 << 20));
+    for _ in 0..=PUT_OFF {
+        assert!(machine.mm.settle(&machine.mem) || machine.mm.awaits_flush());
+        let allowed = !machine.mm.awaits_flush() && attempt(machine, op);
+        if !machine.mm.awaits_flush() {
+            machine.mm.limit(None);
+            return allowed;
+        }
+        machine.mm.take_effects();
+    }
+    panic!("{op:?} was put off again and again");
+}
+
+/// How often an operation of [`perform`] may be put off: once for itself, once for what it finds
+/// under way.
+const PUT_OFF: u32 = 2;
+
+/// Does one operation, keeping the roots on record; whether it was allowed.
+fn attempt(machine: &mut Machine, op: &Op) -> bool {
     let Machine { mem, mm, roots, .. } = machine;
     match *op {
         Op::Set(mfn, slot, value, update) => {

@@ -47,6 +47,12 @@ pub(super) fn check_flags(level: Level, pte: Pte, io: bool) -> Result<(), Refusa
     }
 }
 
+/// Whether a present L1 entry has flags that no L1 entry is refused for.
+#[inline]
+pub(super) const fn is_plain_leaf(pte: Pte) -> bool {
+    pte.flags().difference(allowed(Level::L1, false)).is_empty()
+}
+
 /// Whether `new` differs from `old`, both present, only in bits that give no new rights to the
 /// frame: references stay as they are.
 #[inline]
@@ -77,6 +83,9 @@ const fn adjust_leaf(pte: Pte) -> Pte {
         pte.with(PteFlags::USER.union(PteFlags::GUEST_KERNEL))
     }
 }
+
+#[cfg(test)]
+mod proof;
 
 #[cfg(test)]
 mod tests {

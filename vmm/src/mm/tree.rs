@@ -131,10 +131,9 @@ impl Mm {
         level: Level,
     ) -> Result<Option<Visit>, Refusal> {
         let wanted = FrameType::from(level);
-        if self.frames.hold_as(mfn, wanted)? == wanted {
+        if self.hold_as(mfn, wanted)? == wanted {
             return Ok(None);
         }
-        self.flush_stale(mfn);
         if let Some(visit) = Visit::new(mfn, level, Way::Promote) {
             return Ok(Some(visit));
         }
@@ -179,6 +178,10 @@ impl Mm {
             match self.promote_entry(mem, visit, slot) {
                 Ok(None) => {}
                 Ok(Some(below)) => return Next::Below(below),
+                Err(Refusal::Unfinished) => {
+                    visit.next = slot;
+                    return Next::Later;
+                }
                 Err(refusal) => {
                     *refused = Some(refusal);
                     visit.undo(slot);

@@ -153,6 +153,7 @@ impl Mm {
 
     /// Writes eight bytes to memory that is no table.
     fn write_data(&mut self, mem: &Memory, at: Maddr, value: u64) -> Result<(), Refusal> {
+        self.forget(at.mfn(), FrameType::Writable)?;
         let old = Pte(mem.read_u64(at)?);
         self.store(mem, at, old, Pte(value))
     }

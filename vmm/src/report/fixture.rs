@@ -16,6 +16,7 @@ pub(super) fn config(workloads: &[&str], policies: &[&str]) -> LabConfig {
         kernel: None,
         time_limit_s: 60,
         verbose: false,
+        paranoid: false,
         #[cfg(feature = "mutants")]
         mutant: None,
     }

@@ -1,7 +1,8 @@
 //! Results: the lab's report and everything that is made of it.
 //!
 //! Comes in: what the hypervisor counted and the guest found, a cell at a time. Goes out: one
-//! [`LabReport`], and tables, JSON, CSV and KTAP of it; [`compare`] takes two of them.
+//! [`LabReport`], and tables, JSON, CSV and KTAP of it; [`compare`] takes two of them,
+//! [`html`] any number.
 
 pub mod assemble;
 pub mod bench;
@@ -14,6 +15,7 @@ pub mod doctor;
 mod fixture;
 mod grid;
 pub mod ktap;
+pub mod measure;
 mod origin;
 mod row;
 pub mod schema;
@@ -39,6 +41,8 @@ pub enum Format {
     Csv,
     /// The kernel's test protocol.
     Ktap,
+    /// A table for a mail or a pull request.
+    Markdown,
 }
 
 /// Any report as one JSON document, with a newline at its end.

@@ -97,8 +97,9 @@ const FCNTL: [u64; 3] = [
     libc::F_DUPFD_CLOEXEC as u64,
 ];
 
-/// Questions to a terminal, for the progress bar.
-const IOCTL: [u64; 2] = [libc::TCGETS, libc::TIOCGWINSZ];
+/// Questions to a terminal, for the progress bar; and its settings, which a thread that panics puts
+/// back.
+const IOCTL: [u64; 3] = [libc::TCGETS, libc::TIOCGWINSZ, libc::TCSETS];
 
 fn masked(bits: i32) -> Op {
     Op::MaskedEq(bits as u64)

@@ -2,25 +2,36 @@
 
 use super::Fault;
 use super::frame::{self, SYSCALL, Target, UPCALL, enter};
-use crate::domain::{CrashReason, Domain, Entry, RFLAGS_DF, Regs, Step, Streak};
+use crate::domain::{CrashReason, Domain, Entry, Nmi, RFLAGS_DF, Regs, Step, Streak};
 use hypercalls::Vaddr;
 use hypercalls::shared_info::VcpuInfo;
-use hypercalls::trap::{FLAT_USER_CS32, PF, PFEC_USER, UD, has_error_code};
+use hypercalls::trap::{FLAT_DS, NMI, PF, PFEC_USER, UD, has_error_code};
 use std::mem::offset_of;
 
 /// The same fault this often in a row is a loop.
 pub(super) const LOOP: u32 = 10_000;
-/// The 32-bit code selector Linux gives user mode on its own.
-const LINUX_USER_CS32: u16 = 0x23;
 /// Bytes of the `syscall` instruction.
 const SYSCALL_LEN: u64 = 2;
 
-/// An event upcall if one is due; to be called before every entry into the guest.
+/// An NMI or an event upcall if one is due; to be called before every entry into the guest.
 pub fn deliver_upcall(dom: &mut Domain, cpu: usize, regs: &mut Regs) -> Step {
     if !dom.vcpus[cpu].up {
         return Step::Down;
     }
     dom.resume(cpu);
+    if dom.vcpus[cpu].nmi_due() {
+        let v = &mut dom.vcpus[cpu];
+        v.nmi = Nmi {
+            pending: false,
+            masked: true,
+        };
+        let handler = v.traps[usize::from(NMI)];
+        let entry = Entry {
+            address: Vaddr(handler.address),
+            masks_events: handler.masks_events(),
+        };
+        return callback(dom, cpu, regs, Some(entry), ("nmi", u16::from(NMI)));
+    }
     if !dom.upcall_due(cpu) {
         return Step::Resume;
     }
@@ -32,9 +43,9 @@ pub fn deliver_upcall(dom: &mut Domain, cpu: usize, regs: &mut Regs) -> Step {
 /// A `syscall` of user mode, `regs.rip` past it.
 pub fn user_syscall(dom: &mut Domain, cpu: usize, regs: &mut Regs) -> Step {
     let callbacks = &dom.vcpus[cpu].callbacks;
-    let entry = match regs.cs {
-        FLAT_USER_CS32 | LINUX_USER_CS32 => callbacks.syscall32,
-        _ => callbacks.syscall,
+    let entry = match regs.is_compat() {
+        true => callbacks.syscall32,
+        false => callbacks.syscall,
     };
     if entry.is_none() {
         regs.rip = regs.rip.wrapping_sub(SYSCALL_LEN);
@@ -50,6 +61,16 @@ pub fn user_syscall(dom: &mut Domain, cpu: usize, regs: &mut Regs) -> Step {
     let step = callback(dom, cpu, regs, entry, ("syscall", SYSCALL));
     regs.rflags &= !RFLAGS_DF;
     step
+}
+
+/// A `sysenter` of user mode: the CPU saves nothing, so that the frame has no rip, no stack and
+/// the null selector, RPL 3. `None` if the kernel takes none.
+pub(super) fn user_sysenter(dom: &mut Domain, cpu: usize, regs: &mut Regs) -> Option<Step> {
+    let entry = dom.vcpus[cpu].callbacks.sysenter?;
+    dom.stats.counters.user_syscalls += 1;
+    (regs.rip, regs.rsp) = (0, 0);
+    (regs.cs, regs.ss) = (3, FLAT_DS);
+    Some(callback(dom, cpu, regs, Some(entry), ("sysenter", SYSCALL)))
 }
 
 /// The failsafe callback: the way back to the guest it asked for cannot be.
@@ -107,6 +128,7 @@ pub(super) fn deliver(dom: &mut Domain, cpu: usize, regs: &mut Regs, fault: Faul
         return with_cr2(crash, &fault);
     }
     dom.stats.counters.faults_bounced += 1;
+    dom.attribution.fault(dom.vcpus[cpu].kernel_sp);
     *dom.stats.vectors.entry(vector).or_default() += 1;
     Step::Resume
 }

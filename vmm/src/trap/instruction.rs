@@ -1,6 +1,6 @@
 //! Fetching and decoding the instruction a guest stands at.
 
-use crate::domain::Domain;
+use crate::domain::{Domain, Regs};
 use hypercalls::{PAGE_SIZE, Vaddr};
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 
@@ -23,10 +23,11 @@ pub(super) fn fetch(dom: &Domain, cpu: usize, rip: u64) -> ([u8; MAX_LEN], usize
     (bytes, len)
 }
 
-/// The instruction at `rip`, if it can be read and decoded.
-pub(super) fn decode(dom: &Domain, cpu: usize, rip: u64) -> Option<Instruction> {
-    let (bytes, len) = fetch(dom, cpu, rip);
-    let mut decoder = Decoder::with_ip(64, &bytes[..len], rip, DecoderOptions::NONE);
+/// The instruction at rip, if it can be read and decoded.
+pub(super) fn decode(dom: &Domain, cpu: usize, regs: &Regs) -> Option<Instruction> {
+    let (bytes, len) = fetch(dom, cpu, regs.rip);
+    let bits = if regs.is_compat() { 32 } else { 64 };
+    let mut decoder = Decoder::with_ip(bits, &bytes[..len], regs.rip, DecoderOptions::NONE);
     let decoded = decoder.decode();
     (!decoded.is_invalid()).then_some(decoded)
 }

@@ -18,7 +18,11 @@ pub(crate) fn iret(dom: &mut Domain, cpu: usize, regs: &mut Regs) -> Step {
         return Step::crash(cpu, regs, CrashReason::NoUserTable);
     }
     dom.vcpus[cpu].set_mode(!to_user);
+    dom.vcpus[cpu].nmi.masked = false;
     load(regs, &frame);
+    if to_user {
+        regs.gs = dom.vcpus[cpu].gs_user_sel;
+    }
     if dom.assists(VMASST_TYPE_ARCHITECTURAL_IOPL) {
         dom.vcpus[cpu].iopl = (frame.rflags >> 12) as u8 & 3;
     }

@@ -21,7 +21,7 @@ pub(super) fn read(dom: &mut Domain, cpu: usize, regs: &mut Regs, fault: &Fault)
 }
 
 fn load(dom: &mut Domain, cpu: usize, regs: &mut Regs) -> Option<()> {
-    let decoded = instruction::decode(dom, cpu, regs.rip)?;
+    let decoded = instruction::decode(dom, cpu, regs)?;
     let is_load = decoded.mnemonic() == Mnemonic::Mov
         && decoded.op0_kind() == OpKind::Register
         && decoded.op1_kind() == OpKind::Memory;

@@ -1,18 +1,17 @@
 //! Privileged instructions at CPL3: those a PV kernel may use are carried out, the rest fault.
 
-use super::{Fate, Fault, instruction, int, msr, operand, selector};
-use crate::domain::{Domain, Regs};
-use hypercalls::{Maddr, Mfn};
+use super::deliver::user_sysenter;
+use super::{Fate, Fault, instruction, int, msr, operand, port, selector};
+use crate::attribution::marker;
+use crate::domain::{CR4_OSXSAVE, Domain, Regs};
+use crate::mm::Refusal;
+use hypercalls::{Maddr, measure};
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 /// `ud2` and the letters "xen": the next instruction, which is `cpuid`, is to be emulated.
 const FORCED_CPUID: [u8; 7] = [0x0f, 0x0b, b'x', b'e', b'n', 0x0f, 0xa2];
 /// The opcode of `int n`.
 const INT_N: u8 = 0xcd;
-
-/// Ports that read 0: the timer's counter and its gate. A guest that calibrates by them gives up
-/// at once instead of spinning.
-const ZERO_PORTS: [u16; 2] = [0x42, 0x61];
 
 /// CR0 as a kernel sees it: PE, MP, ET, NE, WP, AM, PG.
 const CR0: u64 = 0x8005_0033;
@@ -21,6 +20,8 @@ const CR0_TS: u64 = 1 << 3;
 const CR4: u64 = 1 << 5 | 1 << 9 | 1 << 10;
 /// CR4 bits a kernel may set beside: VME, PVI, TSD, DE, MCE, PCE. They change nothing here.
 const CR4_GUEST: u64 = 0b1111 | 1 << 6 | 1 << 8;
+/// `xsetbv` writes XCR0 with ecx = 0; there is no other.
+const XCR0: u32 = 0;
 
 /// #GP: `int n`, a selector load, or a privileged instruction.
 pub(super) fn general_protection(
@@ -32,9 +33,15 @@ pub(super) fn general_protection(
     if let Some(number) = int::of_error(fault.error) {
         return int::software(dom, cpu, regs, number);
     }
-    let Some(decoded) = instruction::decode(dom, cpu, regs.rip) else {
+    let Some(decoded) = instruction::decode(dom, cpu, regs) else {
         return Fate::Guest(fault);
     };
+    if decoded.op0_register() == Register::CR3 && dom.vcpus[cpu].kernel_mode {
+        return load_table(dom, cpu, regs, &decoded, fault);
+    }
+    if decoded.mnemonic() == Mnemonic::Sysenter && !dom.vcpus[cpu].kernel_mode {
+        return user_sysenter(dom, cpu, regs).map_or(Fate::Guest(fault), Fate::Entered);
+    }
     match emulate(dom, cpu, regs, &decoded) {
         Some(()) => done(dom, cpu, regs, decoded.next_ip()),
         None => Fate::Guest(fault),
@@ -46,7 +53,9 @@ pub(super) fn invalid_opcode(dom: &mut Domain, cpu: usize, regs: &mut Regs, faul
     let (bytes, len) = instruction::fetch(dom, cpu, regs.rip);
     let bytes = &bytes[..len];
     if bytes.starts_with(&FORCED_CPUID) {
-        cpuid(dom, regs);
+        if !marked(dom, cpu, regs) {
+            cpuid(dom, cpu, regs);
+        }
         let next = regs.rip.wrapping_add(FORCED_CPUID.len() as u64);
         return done(dom, cpu, regs, next);
     }
@@ -67,12 +76,14 @@ fn done(dom: &mut Domain, cpu: usize, regs: &mut Regs, next: u64) -> Fate {
 fn emulate(dom: &mut Domain, cpu: usize, regs: &mut Regs, decoded: &Instruction) -> Option<()> {
     match decoded.mnemonic() {
         Mnemonic::Cpuid => {
-            cpuid(dom, regs);
+            cpuid(dom, cpu, regs);
             return Some(());
         }
         Mnemonic::Mov if decoded.op0_register().is_segment_register() => {
             return load_selector(dom, cpu, regs, decoded);
         }
+        Mnemonic::In => return port::input(dom, cpu, regs, decoded),
+        Mnemonic::Out => return port::output(dom, cpu, regs, decoded),
         _ => {}
     }
     // The rest is for kernels only.
@@ -87,9 +98,12 @@ fn emulate(dom: &mut Domain, cpu: usize, regs: &mut Regs, decoded: &Instruction)
             let value = regs.rdx << 32 | regs.rax & 0xffff_ffff;
             msr::write(dom, cpu, regs.rcx as u32, value)
         }
-        Mnemonic::In => input(regs, decoded),
-        Mnemonic::Out | Mnemonic::Wbinvd | Mnemonic::Wbnoinvd | Mnemonic::Invd => Some(()),
+        Mnemonic::Wbinvd | Mnemonic::Wbnoinvd | Mnemonic::Invd => Some(()),
         Mnemonic::Cli | Mnemonic::Sti => (dom.vcpus[cpu].iopl >= 1).then_some(()),
+        Mnemonic::Xsetbv => {
+            let value = regs.rdx << 32 | regs.rax & 0xffff_ffff;
+            set_xcr0(dom, cpu, regs.rcx as u32, value)
+        }
         Mnemonic::Clts => {
             dom.vcpus[cpu].ts = false;
             Some(())
@@ -107,21 +121,29 @@ fn emulate(dom: &mut Domain, cpu: usize, regs: &mut Regs, decoded: &Instruction)
     }
 }
 
-fn cpuid(dom: &Domain, regs: &mut Regs) {
-    let leaf = dom.cpuid.get(regs.rax as u32, regs.rcx as u32);
-    [regs.rax, regs.rbx, regs.rcx, regs.rdx] = leaf.map(u64::from);
+fn set_xcr0(dom: &mut Domain, cpu: usize, register: u32, value: u64) -> Option<()> {
+    let v = &mut dom.vcpus[cpu];
+    let allowed = register == XCR0 && v.cr4 & CR4_OSXSAVE != 0 && dom.cpuid.may_set_xcr0(value);
+    allowed.then(|| v.xcr0 = value)
 }
 
-/// Nothing is there: all ones, but for the ports that read 0.
-fn input(regs: &mut Regs, decoded: &Instruction) -> Option<()> {
-    let port = operand::value(regs, decoded, 1)? as u16;
-    let value = if ZERO_PORTS.contains(&port) {
-        0
-    } else {
-        u64::MAX
+/// Answers user mode's `cpuid` if it is a marker that somebody listens to; whether it was.
+fn marked(dom: &mut Domain, cpu: usize, regs: &mut Regs) -> bool {
+    let is_marker = !dom.vcpus[cpu].kernel_mode && regs.rax as u32 == measure::LEAF;
+    let Some(answer) = is_marker.then(|| marker(dom, cpu, regs)).flatten() else {
+        return false;
     };
-    operand::set(regs, decoded.op0_register(), value);
-    Some(())
+    [regs.rax, regs.rbx, regs.rcx, regs.rdx] = answer.map(u64::from);
+    true
+}
+
+fn cpuid(dom: &Domain, cpu: usize, regs: &mut Regs) {
+    let v = &dom.vcpus[cpu];
+    let (leaf, subleaf) = (regs.rax as u32, regs.rcx as u32);
+    // A PV kernel takes OSXSAVE for leave to use XSAVE: it sees it before it sets CR4, as on Xen.
+    let osxsave = v.kernel_mode || v.osxsave();
+    let leaf = dom.cpuid.answer(leaf, subleaf, osxsave, v.xcr0);
+    [regs.rax, regs.rbx, regs.rcx, regs.rdx] = leaf.map(u64::from);
 }
 
 fn load_selector(
@@ -158,21 +180,41 @@ fn write_cr(dom: &mut Domain, cpu: usize, register: Register, value: u64) -> Opt
     match register {
         Register::CR0 => v.ts = (value & !CR0_TS == CR0).then_some(value & CR0_TS != 0)?,
         Register::CR2 => v.cr2 = value,
-        Register::CR3 => return load_table(dom, cpu, Maddr(value).mfn()),
-        Register::CR4 => v.cr4 = (value & !(CR4 | CR4_GUEST) == 0).then_some(value)?,
+        Register::CR4 => {
+            let xsave = if dom.cpuid.xcr0() == 0 {
+                0
+            } else {
+                CR4_OSXSAVE
+            };
+            v.cr4 = (value & !(CR4 | CR4_GUEST | xsave) == 0).then_some(value)?;
+        }
         _ => return None,
     }
     Some(())
 }
 
-/// As `MMUEXT_NEW_BASEPTR`.
-fn load_table(dom: &mut Domain, cpu: usize, new: Mfn) -> Option<()> {
-    let old = dom.vcpus[cpu].kernel_base;
-    if let Err(refusal) = dom.mm.new_baseptr(&dom.memory, Some(old), new) {
-        dom.mm.refuse(refusal);
-        return None;
+/// `mov` to CR3, as `MMUEXT_NEW_BASEPTR`.
+fn load_table(
+    dom: &mut Domain,
+    cpu: usize,
+    regs: &mut Regs,
+    decoded: &Instruction,
+    fault: Fault,
+) -> Fate {
+    let Some(value) = operand::get(regs, decoded.op1_register()) else {
+        return Fate::Guest(fault);
+    };
+    let (old, new) = (dom.vcpus[cpu].kernel_base, Maddr(value).mfn());
+    match dom.mm.new_baseptr(&dom.memory, Some(old), new) {
+        Ok(()) => {
+            dom.vcpus[cpu].kernel_base = new;
+            dom.mm.flush_all(1 << cpu);
+            done(dom, cpu, regs, decoded.next_ip())
+        }
+        Err(Refusal::Unfinished) => Fate::Later,
+        Err(refusal) => {
+            dom.mm.refuse(refusal);
+            Fate::Guest(fault)
+        }
     }
-    dom.vcpus[cpu].kernel_base = new;
-    dom.mm.flush_all(1 << cpu);
-    Some(())
 }

@@ -7,6 +7,7 @@
 use super::operation::{Effect, Operands, operate};
 use super::{Fault, instruction, operand};
 use crate::domain::{Domain, Regs};
+use crate::mm::{GuestView, Refusal};
 use hypercalls::trap::{PFEC_PRESENT, PFEC_WRITE};
 use hypercalls::vm_assist::VMASST_TYPE_WRITABLE_PAGETABLES;
 use hypercalls::{Maddr, Vaddr};
@@ -31,10 +32,25 @@ pub(super) fn write(dom: &mut Domain, cpu: usize, regs: &mut Regs, fault: &Fault
     let Some(effect) = apply(dom, regs, &write) else {
         return false;
     };
-    finish(regs, &write, &effect);
     dom.stats.counters.emulated_writes += 1;
     dom.lab.emulated_write();
+    attribute(dom, cpu, regs);
+    finish(regs, &write, &effect);
     true
+}
+
+/// Counts it in an open operation, from where the kernel stands.
+fn attribute(dom: &mut Domain, cpu: usize, regs: &Regs) {
+    if !dom.attribution.is_open() {
+        return;
+    }
+    let v = &dom.vcpus[cpu];
+    let view = GuestView {
+        mem: &dom.memory,
+        root: v.kernel_base,
+    };
+    let attribution = &mut dom.attribution;
+    attribution.emulated_write(v.kernel_sp, |a| a.chain(&view, regs));
 }
 
 fn recognize(dom: &Domain, cpu: usize, regs: &Regs, fault: &Fault) -> Option<Write> {
@@ -44,7 +60,7 @@ fn recognize(dom: &Domain, cpu: usize, regs: &Regs, fault: &Fault) -> Option<Wri
     if !asked || fault.error & write_to_present != write_to_present {
         return None;
     }
-    let instruction = instruction::decode(dom, cpu, regs.rip)?;
+    let instruction = instruction::decode(dom, cpu, regs)?;
     let (memory, _) = memory_operand(&instruction)?;
     let size = instruction.memory_size().size();
     let base = operand::address(v, regs, &instruction, memory)?;
@@ -114,6 +130,8 @@ fn apply(dom: &mut Domain, regs: &Regs, write: &Write) -> Option<Effect> {
         match written {
             Ok(Ok(_)) => return Some(effect),
             Ok(Err(_)) => {}
+            // It is tried again when the host has flushed.
+            Err(Refusal::Unfinished) => return None,
             Err(refusal) => {
                 // Counted by its reason; the guest gets the page fault.
                 dom.mm.refuse(refusal);

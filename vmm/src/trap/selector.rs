@@ -23,6 +23,9 @@ pub(super) fn load(
         Register::FS => (regs.fs, v.fs_base) = (selector, base),
         Register::GS => {
             regs.gs = selector;
+            if !v.kernel_mode {
+                v.gs_user_sel = selector;
+            }
             let fs_base = v.fs_base;
             v.observe_bases(fs_base, base);
         }

@@ -1,6 +1,6 @@
 //! 32-bit programs: one of our own, assembled here and wrapped into an ELF file, so that no other
-//! compiler is needed. It asks the kernel by `int 0x80` and by the vdso, has x87 registers and, where
-//! that is asked, a thread-local segment, and keeps them while it is switched out.
+//! compiler is needed. It asks the kernel by `int 0x80` and by the vdso and, where that is asked, has
+//! a thread-local segment or x87 registers, and keeps them while it is switched out.
 #![allow(unsafe_code, reason = "assembly, and the bytes it became")]
 
 use super::outcome::{NotOk, Outcome, ensure};
@@ -24,6 +24,11 @@ pub(super) fn check() -> Outcome {
 /// Runs it with a thread-local segment: one argument is what it takes for that.
 pub(super) fn check_tls() -> Outcome {
     runs(&["tls"])
+}
+
+/// Runs it with x87 registers: two arguments. Where KVM emulates 32-bit code there are none.
+pub(super) fn check_fpu() -> Outcome {
+    runs(&["x87", "registers"])
 }
 
 fn runs(args: &[&str]) -> Outcome {
@@ -127,13 +132,12 @@ std::arch::global_asm!(
     "pop edx",
     "cmp eax, esi",
     "jne 9f",
-    // 3: with an argument, a segment of its own over a word of the stack: entry -1, base, limit in
-    // pages, 0x51 = 32-bit, limit in pages, usable. Whether it has one is in esi.
+    // 3: with one argument, a segment of its own over a word of the stack: entry -1, base, limit in
+    // pages, 0x51 = 32-bit, limit in pages, usable. argc stays in edx.
     "inc ebp",
-    "xor esi, esi",
-    "cmp dword ptr [esp], 1",
-    "je 6f",
-    "inc esi",
+    "mov edx, [esp]",
+    "cmp edx, 2",
+    "jne 6f",
     "push 0x5eed1a32",
     "mov ecx, esp",
     "push 0x51",
@@ -148,28 +152,34 @@ std::arch::global_asm!(
     "mov eax, [esp]",
     "lea eax, [eax * 8 + 3]",
     "mov gs, eax",
-    // 4 and 5: gs and the x87 stack hold while others run.
+    // With two, 12345 twice on the x87 stack.
     "6: push 12345",
+    "cmp edx, 3",
+    "jne 8f",
     "fninit",
     "fild dword ptr [esp]",
     "fild dword ptr [esp]",
-    "mov edi, 200",
+    // 4: gs holds while others run.
+    "8: mov edi, 200",
     "5: mov ebp, 4",
-    "test esi, esi",
-    "jz 7f",
+    "cmp edx, 2",
+    "jne 7f",
     "cmp dword ptr gs:[0], 0x5eed1a32",
     "jne 9f",
     "7: mov eax, 158",
     "int 0x80",
     "dec edi",
     "jnz 5b",
+    // 5: and so does the x87 stack.
     "inc ebp",
+    "cmp edx, 3",
+    "jne 10f",
     "fmulp st(1), st",
     "fistp dword ptr [esp]",
     "cmp dword ptr [esp], 152399025",
     "jne 9f",
     // write(1, "ia32 ok\n", 8)
-    "push 0x0a6b6f20",
+    "10: push 0x0a6b6f20",
     "push 0x32336169",
     "mov eax, 4",
     "mov ebx, 1",

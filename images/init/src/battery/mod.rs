@@ -33,8 +33,11 @@ pub struct Check {
     run: fn() -> Outcome,
 }
 
+/// The check of x87 registers in 32-bit code, which there are not where KVM emulates it.
+pub const IA32_FPU: &str = "ia32_fpu";
+
 /// All checks, in the order they run.
-pub const CHECKS: [Check; 15] = [
+pub const CHECKS: [Check; 16] = [
     check("clock", clock::check),
     check("mappings", mappings::check),
     check("threads", threads::check),
@@ -49,6 +52,7 @@ pub const CHECKS: [Check; 15] = [
     check("sha256", digest::check),
     check("ia32", ia32::check),
     check("ia32_tls", ia32::check_tls),
+    check(IA32_FPU, ia32::check_fpu),
     check("python", python::check),
 ];
 

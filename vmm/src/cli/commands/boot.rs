@@ -32,7 +32,7 @@ pub(in super::super) fn boot(
         output.write(&match output.format {
             Format::Json => json(&report),
             Format::Csv => report.csv(),
-            Format::Table | Format::Ktap => report.table(),
+            Format::Table | Format::Ktap | Format::Markdown => report.table(),
         })?;
     }
     Ok(report.ended.exit())
@@ -59,10 +59,11 @@ fn config(args: BootArgs, verbose: bool) -> anyhow::Result<BootConfig> {
         cpus: args.cpus,
         time_limit_s: args.time_limit,
         verbose,
+        paranoid: args.paranoid,
     })
 }
 
-fn kernel(given: Option<PathBuf>, image: Option<&Recipe>) -> anyhow::Result<PathBuf> {
+pub(super) fn kernel(given: Option<PathBuf>, image: Option<&Recipe>) -> anyhow::Result<PathBuf> {
     let Some(Recipe { name, .. }) = image else {
         return given.ok_or_else(|| anyhow!("give --kernel or --image"));
     };

@@ -38,7 +38,7 @@ pub(in super::super) fn images(command: ImagesCommand, output: &Output) -> Resul
     output.write(&match output.format {
         Format::Json => json(&images),
         Format::Csv => images.csv(),
-        Format::Table | Format::Ktap => images.table(),
+        Format::Table | Format::Ktap | Format::Markdown => images.table(),
     })?;
     Ok(Exit::Done)
 }

@@ -78,7 +78,7 @@ pub(in super::super) fn list(output: &Output) -> Result<Exit, Failure> {
     output.write(&match output.format {
         Format::Json => json(&list),
         Format::Csv => list.csv(),
-        Format::Table | Format::Ktap => list.table(),
+        Format::Table | Format::Ktap | Format::Markdown => list.table(),
     })?;
     Ok(Exit::Done)
 }

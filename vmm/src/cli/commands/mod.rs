@@ -1,31 +1,34 @@
 //! The commands: config from words, the library's run, the report in the form asked for.
 
 mod boot;
+mod compare;
 mod images;
 mod list;
+mod measure;
 #[cfg(feature = "mutants")]
 mod mutants;
 
 pub(super) use boot::boot;
+pub(super) use compare::compare;
 pub(super) use images::images;
 pub(super) use list::list;
+pub(super) use measure::measure;
 #[cfg(feature = "mutants")]
 pub(super) use mutants::mutants;
 
-use super::args::{BenchArgs, CompareArgs, LabArgs};
+use super::args::{BenchArgs, LabArgs};
 use super::names::{chosen, policies, workloads};
 use super::output::Output;
 use super::progress::Bar;
 use super::{Exit, Failure};
 use anyhow::anyhow;
-use std::path::Path;
 use xenlet::config::{Backend, BenchConfig, LabConfig};
 use xenlet::progress::Progress;
-use xenlet::report::compare as comparing;
 use xenlet::report::{Format, LabReport, csv, json, ktap, table};
 
 /// `xenlet lab`.
 pub(super) fn lab(args: LabArgs, output: &Output, verbose: bool) -> Result<Exit, Failure> {
+    output.no_markdown("lab")?;
     let config = lab_config(args, verbose)?;
     let mut bar = Bar::new();
     let ran = xenlet::lab::run(&config, &mut bar);
@@ -52,6 +55,7 @@ fn lab_config(args: LabArgs, verbose: bool) -> Result<LabConfig, Failure> {
         kernel: args.kernel,
         time_limit_s: args.time_limit,
         verbose,
+        paranoid: args.paranoid,
         #[cfg(feature = "mutants")]
         mutant: mutants::mutant(args.mutant)?,
     })
@@ -59,7 +63,7 @@ fn lab_config(args: LabArgs, verbose: bool) -> Result<LabConfig, Failure> {
 
 fn lab_text(report: &LabReport, format: Format) -> String {
     match format {
-        Format::Table => table::lab(report),
+        Format::Table | Format::Markdown => table::lab(report),
         Format::Json => json(report),
         Format::Csv => csv::lab(report),
         Format::Ktap => ktap::lab(report),
@@ -73,25 +77,9 @@ pub(super) fn doctor(output: &Output) -> Result<Exit, Failure> {
     output.write(&match output.format {
         Format::Json => json(&report),
         Format::Csv => report.csv(),
-        Format::Table | Format::Ktap => report.table(),
+        Format::Table | Format::Ktap | Format::Markdown => report.table(),
     })?;
     Ok(report.exit())
-}
-
-/// `xenlet compare`.
-pub(super) fn compare(args: &CompareArgs, output: &Output) -> Result<Exit, Failure> {
-    let read = |path: &Path| comparing::read(path).map_err(Failure::usage);
-    let (a, b) = (read(&args.a)?, read(&args.b)?);
-    let (a_name, b_name) = (args.a.display().to_string(), args.b.display().to_string());
-    let comparison =
-        comparing::compare((&a_name, &a), (&b_name, &b), args.tolerance).map_err(Failure::usage)?;
-    output.write(&match output.format {
-        Format::Table => comparing::table(&comparison),
-        Format::Json => json(&comparison),
-        Format::Csv => comparing::csv(&comparison),
-        Format::Ktap => comparing::ktap(&comparison),
-    })?;
-    Ok(comparison.exit())
 }
 
 /// `xenlet bench`.
@@ -108,7 +96,7 @@ pub(super) fn bench(args: BenchArgs, output: &Output, verbose: bool) -> Result<E
     output.write(&match output.format {
         Format::Json => json(&report),
         Format::Csv => report.csv(),
-        Format::Table | Format::Ktap => report.table(),
+        Format::Table | Format::Ktap | Format::Markdown => report.table(),
     })?;
     Ok(report.exit())
 }

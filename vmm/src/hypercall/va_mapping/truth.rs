@@ -1,6 +1,7 @@
 //! What real Xen answers to each case of `update_va_mapping`, and the flushes it asks for.
 
 use super::{update_va_mapping, update_va_mapping_otherdomain};
+use crate::hypercall::mmu::Progress;
 use crate::mm::fixture::*;
 use hypercalls::mmu::*;
 use hypercalls::{DOMID_IO, DOMID_XEN, Vaddr};
@@ -33,7 +34,7 @@ fn va_mappings() {
     ] {
         let mut machine = Machine::new();
         let rc = update_va_mapping(&mut machine.mmu(), [at.0, val, flags, 0, 0, 0]);
-        assert_eq!(rc, expected, "{case}");
+        assert_eq!(rc, Progress::Done(expected), "{case}");
         machine.check();
     }
 }
@@ -77,6 +78,6 @@ fn va_mapping_for_other_domains() {
         let mut machine = Machine::new();
         let args = [va(FREE).0, pte(FREE, RO), 0, domain, 0, 0];
         let rc = update_va_mapping_otherdomain(&mut machine.mmu(), args);
-        assert_eq!(rc, expected, "{domain:#x}");
+        assert_eq!(rc, Progress::Done(expected), "{domain:#x}");
     }
 }

@@ -6,11 +6,12 @@
 
 mod cause;
 mod input;
+pub mod measured;
 mod row;
 mod text;
 
 pub use cause::Cause;
-pub use input::{InputError, read};
+pub use input::{Input, InputError, read};
 pub use row::{Change, Row, Side};
 pub use text::{csv, ktap, table};
 

@@ -115,16 +115,16 @@ fn rows_of_one_side_are_named_and_none_in_common_is_refused() {
 fn files_that_are_no_report_say_where() {
     let parse = |text: &str| input::parse(Path::new("r.json"), text.as_bytes());
     let text = json(&generic());
-    assert_eq!(parse(&text).ok(), Some(generic()));
+    assert_eq!(parse(&text).ok(), Some(Input::Lab(generic())));
     let cut = parse(&text[..text.len() / 2]).expect_err("cut");
     assert!(cut.to_string().starts_with("r.json:"), "{cut}");
     let other = parse("{\"schema\": \"xenlet.lab/2\"}").expect_err("schema");
     assert_eq!(
         other.to_string(),
-        "r.json: schema is \"xenlet.lab/2\", not \"xenlet.lab/1\""
+        "r.json: schema is \"xenlet.lab/2\", not \"xenlet.lab/1\" or \"xenlet.measure/1\""
     );
     let no_schema = parse("{}").expect_err("none");
-    assert_eq!(no_schema.to_string(), "r.json:1:2: not a lab report");
+    assert_eq!(no_schema.to_string(), "r.json:1:2: not a report");
     let typo = text.replace("\"traps\": 17", "\"traps\": \"x\"");
     assert!(matches!(parse(&typo), Err(InputError::Malformed { .. })));
 }

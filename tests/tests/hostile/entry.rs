@@ -1,0 +1,137 @@
+//! Ways into the hypervisor that are no hypercall (XSA-259, 260, 265, 339, 444): faults, jumps and
+//! stores to its pages.
+
+use crate::judge::{
+    ENTRY, MOMENT, NOT_CANONICAL, NOWHERE, ended, must_crash, must_power_off, must_run_on,
+};
+use hypercalls::Nr;
+use hypercalls::vcpu::*;
+use tests::asm::Reg::*;
+use tests::runner::Checked;
+use tests::tiny::{Tiny, data, put};
+
+pub(crate) fn powers_off() -> Checked {
+    must_power_off(Tiny::new(|a| {
+        a.power_off();
+    }))
+    .map(drop)
+}
+
+pub(crate) fn spins() -> Checked {
+    must_run_on(Tiny::new(|a| {
+        a.spin();
+    }))
+    .map(drop)
+}
+
+/// After a kick the hypervisor looks whether an `int3` was just executed.
+pub(crate) fn spins_behind_an_int3() -> Checked {
+    let guest = Tiny::new(|a| {
+        a.hypercall(
+            Nr::VcpuOp,
+            &[u64::from(VCPUOP_SET_PERIODIC_TIMER), 0, data(1)],
+        );
+        a.bytes(&[0xeb, 1, 0xcc]).spin();
+    });
+    must_run_on(guest.data(|dom| put(dom, data(1), &[MIN_PERIOD_NS]))).map(drop)
+}
+
+pub(crate) fn faults_without_a_handler() -> Checked {
+    must_crash(
+        Tiny::new(|a| {
+            a.bytes(&[0x0f, 0x0b]);
+        }),
+        "exception 6",
+    )?;
+    must_crash(
+        Tiny::new(|a| {
+            a.mov(Rax, NOWHERE + 8).store(Rax, Rax, 0);
+        }),
+        "exception 14 (error code 0x6, cr2 0x400008)",
+    )
+}
+
+pub(crate) fn jumps_to_garbage() -> Checked {
+    let jump = |to| {
+        Tiny::new(move |a| {
+            a.mov(Rax, to).jmp_reg(Rax);
+        })
+    };
+    must_crash(jump(NOWHERE), "exception 14")?;
+    must_crash(jump(NOT_CANONICAL), "exception 13")?;
+    must_crash(jump(ENTRY + 0x1000), "exception 14")?;
+    must_crash(jump(ENTRY + 0x2000), "exception 14")?;
+    // Random bytes: whatever they do, the run ends.
+    for seed in 1..12u64 {
+        let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let guest = Tiny::new(|a| {
+            for _ in 0..500 {
+                x ^= x << 13;
+                x ^= x >> 7;
+                x ^= x << 17;
+                a.bytes(&x.to_le_bytes());
+            }
+        });
+        ended(guest, MOMENT)?;
+    }
+    Ok(())
+}
+
+/// On some hosts the entry page is the guest's to execute, and the page that tells the hypervisor
+/// is the guest's to write: it may claim to return anywhere.
+pub(crate) fn rings_the_doorbell_itself() -> Checked {
+    for ring in [ENTRY, ENTRY + 1, ENTRY + 2, ENTRY + 6, ENTRY + 0xfff] {
+        for back in [NOT_CANONICAL, u64::MAX, ENTRY, NOWHERE] {
+            let enters = Tiny::new(|a| {
+                a.mov(Rcx, back)
+                    .mov(R11, u64::MAX)
+                    .mov(Rax, 17)
+                    .mov(Rdi, 0)
+                    .mov(Rbx, ring);
+                a.jmp_reg(Rbx);
+            });
+            ended(enters, MOMENT)?;
+            let stores = Tiny::new(|a| {
+                a.mov(Rcx, back).mov(R11, u64::MAX).mov(Rax, 17).mov(Rdi, 0);
+                a.mov(Rbx, ring + 0x1000).bytes(&[0x89, 0x03]).power_off();
+            });
+            ended(stores, MOMENT)?;
+        }
+    }
+    Ok(())
+}
+
+/// Loads, stores of every width, string and locked instructions to the hypervisor's pages.
+pub(crate) fn touches_what_is_the_hypervisors() -> Checked {
+    let accesses: &[&[u8]] = &[
+        &[0x48, 0x8b, 0x03],                            // mov (%rbx),%rax
+        &[0x48, 0x89, 0x03],                            // mov %rax,(%rbx)
+        &[0x88, 0x03],                                  // mov %al,(%rbx)
+        &[0x0f, 0x11, 0x03],                            // movups %xmm0,(%rbx)
+        &[0xf0, 0x48, 0x0f, 0xb1, 0x0b],                // lock cmpxchg %rcx,(%rbx)
+        &[0xf0, 0x48, 0x0f, 0xc7, 0x0b],                // lock cmpxchg16b (%rbx)
+        &[0x48, 0x89, 0xdf, 0x6a, 9, 0x59, 0xf3, 0xaa], // mov %rbx,%rdi; push 9; pop %rcx; rep stosb
+        &[0x48, 0x89, 0xdc, 0x50],                      // mov %rbx,%rsp; push %rax
+        &[0x48, 0x89, 0xdc, 0x58],                      // mov %rbx,%rsp; pop %rax
+        &[0x0f, 0xae, 0x03],                            // fxsave (%rbx)
+        &[0xdb, 0x3b],                                  // fstpt (%rbx)
+        &[0xff, 0x13],                                  // call *(%rbx)
+        &[0x0f, 0x01, 0x03],                            // sgdt (%rbx)
+    ];
+    let pages = [
+        ENTRY,
+        ENTRY + 0x1000,
+        ENTRY + 0x1ffc,
+        ENTRY + 0x2000,
+        ENTRY + 0x3000,
+    ];
+    for access in accesses {
+        for page in pages {
+            let guest = Tiny::new(|a| {
+                a.mov(Rbx, page).mov(Rax, 17).bytes(access).power_off();
+            });
+            ended(guest, MOMENT)?;
+        }
+    }
+    Ok(())
+}
