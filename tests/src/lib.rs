@@ -3,6 +3,7 @@
 
 pub mod asm;
 pub mod binary;
+pub mod browser;
 pub mod chaos;
 pub mod elf;
 pub mod fuzz;

@@ -2,6 +2,7 @@
 
 use super::help::{
     BOOT_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, IMAGES_EXAMPLES, LAB_EXAMPLES, MEASURE_EXAMPLES,
+    REPORT_EXAMPLES,
 };
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -97,6 +98,9 @@ pub(super) enum Command {
     /// Say what changed between two lab reports, or two measured kernels, worst first
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
+    /// Draw reports of kernels and of the lab as one page
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
     /// Measure this host's floors and our costs, side by side
     Bench(BenchArgs),
     /// List the deliberate faults of the guest
@@ -270,6 +274,17 @@ pub(super) struct CompareArgs {
     pub(super) tolerance: f64,
 }
 
+/// `report`.
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// The reports: `measure --format json`, `lab --format json`
+    #[arg(value_name = "R.json", required = true)]
+    pub(super) reports: Vec<PathBuf>,
+    /// Write the page to this file, whole or not at all
+    #[arg(long, value_name = "F.html")]
+    pub(super) html: PathBuf,
+}
+
 /// `bench`.
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
@@ -406,5 +421,7 @@ mod tests {
         assert!(parse(&["compare", "a", "b", "--tolerance", "-1"]).is_err());
         assert!(parse(&["compare", "a"]).is_err());
         assert!(parse(&["boot"]).is_err());
+        assert!(parse(&["report", "a"]).is_err());
+        assert!(parse(&["report", "--html", "f"]).is_err());
     }
 }

@@ -75,3 +75,13 @@ Rows are joined by workload and policy, or by workload alone if each report hold
 they differ. More traps or direct writes than the tolerance allows, or a worse verdict, in any row
 is exit code 1. Of two measured kernels, rows are joined by operation, pages and depth; where every
 repetition of the second exceeds every one of the first by more than noise, it is worse.";
+
+/// Below `report --help`.
+pub(super) const REPORT_EXAMPLES: &str = "\
+Examples:
+  xenlet report --html page.html 6.12.json 7.2.json
+  xenlet report --html page.html 6.12.json 7.2.json lab.json
+  xenlet report --html lab.html lab.json
+
+Kernels stand in the order given, the older ones first: the page's headline is the worst growth from
+an earlier to a later one. The page needs no network and no script.";

@@ -51,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Measure(args) => commands::measure(args, &output, verbose),
         Command::Images(command) => commands::images(command, &output),
         Command::Compare(args) => commands::compare(&args, &output),
+        Command::Report(args) => commands::report(&args, &output),
         Command::Bench(args) => commands::bench(args, &output, verbose),
         #[cfg(feature = "mutants")]
         Command::Mutants => commands::mutants(&output),

@@ -14,6 +14,7 @@ pub mod doctor;
 #[cfg(test)]
 mod fixture;
 mod grid;
+pub mod html;
 pub mod ktap;
 pub mod measure;
 mod origin;

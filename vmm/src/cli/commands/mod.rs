@@ -7,6 +7,7 @@ mod list;
 mod measure;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod report;
 
 pub(super) use boot::boot;
 pub(super) use compare::compare;
@@ -15,6 +16,7 @@ pub(super) use list::list;
 pub(super) use measure::measure;
 #[cfg(feature = "mutants")]
 pub(super) use mutants::mutants;
+pub(super) use report::report;
 
 use super::args::{BenchArgs, LabArgs};
 use super::names::{chosen, policies, workloads};
