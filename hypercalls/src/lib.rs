@@ -20,6 +20,8 @@ pub mod memory;
 pub mod mmu;
 pub mod multicall;
 pub mod nr;
+pub mod operation;
+pub mod physdev;
 pub mod pte;
 pub mod sched;
 pub mod segment;
@@ -34,6 +36,7 @@ pub mod xs_wire;
 pub use addr::{Maddr, Mfn, PAGE_SHIFT, PAGE_SIZE, Pfn, Vaddr};
 pub use errno::Errno;
 pub use nr::Nr;
+pub use operation::{has_operations, operation_name};
 pub use pte::{Level, Pte, PteFlags};
 
 /// A domain's number (`domid_t`, `xen.h`).

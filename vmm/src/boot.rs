@@ -10,7 +10,7 @@ use crate::kvm::{Ending, Host as KvmHost, HostError, Options, StartError};
 use crate::report::Host;
 use crate::report::boot::{BootReport, Ended};
 use crate::terminal::Harmless;
-use hypercalls::sched::{SHUTDOWN_POWEROFF, SHUTDOWN_REBOOT, SHUTDOWN_SUSPEND};
+use hypercalls::sched::{SHUTDOWN_POWEROFF, SHUTDOWN_REBOOT};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stdout};
 use std::os::fd::AsRawFd;
@@ -144,7 +144,6 @@ pub(crate) fn ended(ending: Ending) -> (Ended, String) {
     match ending {
         Ending::Shutdown(SHUTDOWN_POWEROFF) => (Ended::Poweroff, String::new()),
         Ending::Shutdown(SHUTDOWN_REBOOT) => (Ended::Reboot, String::new()),
-        Ending::Shutdown(SHUTDOWN_SUSPEND) => (Ended::Suspend, String::new()),
         Ending::Shutdown(reason) => (
             Ended::Crashed,
             format!("the guest reported a crash (shutdown reason {reason})"),
@@ -168,6 +167,7 @@ fn counters(domain: &Domain) -> BTreeMap<String, BTreeMap<String, u64>> {
         .map(|(name, n, _)| (name.to_owned(), n));
     groups.insert("counters".into(), plain.collect());
     groups.insert("hypercalls".into(), own(&stats.calls()));
+    groups.insert("operations".into(), stats.operations.rows().collect());
     groups.insert("errors".into(), own(&stats.errors));
     groups.insert(
         "refusals".into(),

@@ -3,7 +3,7 @@
 //! Comes in: one call an event, from the thread that holds the domain. Goes out: plain numbers.
 //! Nothing here allocates on the path of a known hypercall.
 
-use hypercalls::Nr;
+use hypercalls::{Nr, has_operations, operation_name};
 use std::collections::{BTreeMap, VecDeque};
 
 macro_rules! counters {
@@ -64,12 +64,40 @@ pub struct Recent {
     pub result: Option<i64>,
 }
 
+/// Operations of hypercalls whose number holds several, those in multicalls included: what was done,
+/// however many traps it took. A number without meaning counts as `other`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Operations(BTreeMap<(Nr, &'static str), u64>);
+
+impl Operations {
+    /// Operation `operation` of `nr` was done, or refused.
+    pub fn count(&mut self, nr: Nr, operation: u32) {
+        let name = operation_name(nr, operation).unwrap_or("other");
+        *self.0.entry((nr, name)).or_default() += 1;
+    }
+
+    /// Likewise, if the first of `args` says which of several.
+    pub fn dispatched(&mut self, nr: Nr, args: &[u64; 6]) {
+        if has_operations(nr) {
+            self.count(nr, args[0] as u32);
+        }
+    }
+
+    /// Each as `call/operation`, and how often.
+    pub fn rows(&self) -> impl Iterator<Item = (String, u64)> {
+        let name = |&(nr, operation): &(Nr, &str)| format!("{}/{operation}", nr.name());
+        self.0.iter().map(move |(key, &n)| (name(key), n))
+    }
+}
+
 /// All counters of a domain.
 #[derive(Clone, Debug)]
 pub struct Stats {
     /// The plain ones.
     pub counters: Counters,
     calls: [u64; 64],
+    /// Operations of hypercalls that hold several.
+    pub operations: Operations,
     /// Refusals and errors, by name.
     pub errors: BTreeMap<&'static str, u64>,
     /// Exits of the host's run loop, by reason.
@@ -88,6 +116,7 @@ impl Stats {
         Stats {
             counters: Counters::default(),
             calls: [0; 64],
+            operations: Operations::default(),
             errors: BTreeMap::new(),
             exits: BTreeMap::new(),
             vectors: BTreeMap::new(),

@@ -5,6 +5,7 @@ use super::batch::{Batch, Request};
 use super::mmuext::Ldt;
 use crate::memory::Memory;
 use crate::mm::{GuestView, Mm, Owner, Refusal, Update};
+use crate::stats::Operations;
 use hypercalls::mmu::{
     MMU_COMMAND_MASK, MMU_MACHPHYS_UPDATE, MMU_NORMAL_PT_UPDATE, MMU_PT_UPDATE_NO_TRANSLATE,
     MMU_PT_UPDATE_PRESERVE_AD, MmuUpdate,
@@ -28,6 +29,8 @@ pub struct Mmu<'a> {
     pub user_base: &'a mut Option<Mfn>,
     /// The vCPU's LDT.
     pub ldt: &'a mut Ldt,
+    /// What is counted of them.
+    pub operations: &'a mut Operations,
 }
 
 impl Mmu<'_> {

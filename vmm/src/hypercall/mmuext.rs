@@ -4,7 +4,7 @@ use super::batch::{Batch, Request};
 use super::mmu::{Foreign, Mmu, Progress, foreign};
 use crate::mm::{Refusal, is_guest};
 use hypercalls::mmu::*;
-use hypercalls::{DomId, Level, Mfn, PAGE_SIZE, Vaddr};
+use hypercalls::{DomId, Level, Mfn, Nr, PAGE_SIZE, Vaddr};
 
 /// A local descriptor table, as a guest set it; its pages are typed when they are first used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub fn mmuext_op(mmu: &mut Mmu<'_>, args: [u64; 6]) -> Progress {
     let opened =
         Batch::open::<MmuextOp>(mmu, args).and_then(|batch| check_domain(domain).map(|()| batch));
     match opened {
-        Ok(batch) => batch.run(mmu, operate),
+        Ok(batch) => batch.run(mmu, counted),
         Err(refusal) => Progress::Done(mmu.mm.refuse(refusal)),
     }
 }
@@ -41,7 +41,15 @@ fn check_domain(domain: DomId) -> Result<(), Refusal> {
     }
 }
 
-/// One request.
+/// One request, counted once it is over.
+fn counted(mmu: &mut Mmu<'_>, op: MmuextOp) -> Result<(), Refusal> {
+    let result = operate(mmu, op);
+    if !matches!(result, Err(Refusal::Unfinished)) {
+        mmu.operations.count(Nr::MmuextOp, op.cmd);
+    }
+    result
+}
+
 fn operate(mmu: &mut Mmu<'_>, op: MmuextOp) -> Result<(), Refusal> {
     let (mfn, va) = (Mfn(op.arg1), Vaddr(op.arg1));
     match op.cmd {

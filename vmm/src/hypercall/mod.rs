@@ -62,6 +62,14 @@ fn dispatch(dom: &mut Domain, cpu: usize, nr: u64, args: [u64; 6]) -> Result<Pro
         dom.stats.error("unknown hypercall");
         return Ok(Progress::Done(Errno::ENOSYS.to_ret()));
     };
+    let answer = perform(dom, cpu, nr, args);
+    if !matches!(answer, Ok(Progress::Continue(_))) {
+        dom.stats.operations.dispatched(nr, &args);
+    }
+    answer
+}
+
+fn perform(dom: &mut Domain, cpu: usize, nr: Nr, args: [u64; 6]) -> Result<Progress, Step> {
     if !dom.mm.settle(&dom.memory) {
         return Ok(Progress::Continue(args));
     }
@@ -126,6 +134,7 @@ fn mmu(dom: &mut Domain, cpu: usize) -> Mmu<'_> {
         kernel_base: &mut v.kernel_base,
         user_base: &mut v.user_base,
         ldt: &mut v.ldt,
+        operations: &mut dom.stats.operations,
     }
 }
 

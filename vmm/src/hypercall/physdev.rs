@@ -2,13 +2,9 @@
 
 use super::{Answer, read};
 use crate::domain::{Domain, PortMap};
+use hypercalls::physdev::*;
 use hypercalls::{Errno, Vaddr};
 
-/// The kernel's I/O privilege: 4 bytes (`physdev.h`).
-const PHYSDEVOP_SET_IOPL: u32 = 6;
-/// The I/O permission bitmap: its address, 8 bytes, the number of its ports, 4 bytes, and 4 of
-/// nothing (`physdev.h`).
-const PHYSDEVOP_SET_IOBITMAP: u32 = 7;
 /// Ports there are.
 const PORTS: u32 = 1 << 16;
 

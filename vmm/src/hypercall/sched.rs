@@ -6,6 +6,9 @@ use hypercalls::Errno;
 use hypercalls::event::NR_EVENT_CHANNELS;
 use hypercalls::sched::*;
 
+/// What a guest that asks to be suspended is told when it was not: it goes on as it was.
+const SUSPEND_CANCELLED: i64 = 1;
+
 /// Yields, blocks, polls or shuts down.
 pub(super) fn sched_op(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> Result<Answer, Step> {
     match args[0] as u32 {
@@ -16,6 +19,9 @@ pub(super) fn sched_op(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> Result<A
             Err(errno) => Ok(Err(errno)),
         },
         SCHEDOP_SHUTDOWN => match read::<SchedShutdown>(dom, cpu, args[1]) {
+            Ok(SchedShutdown {
+                reason: SHUTDOWN_SUSPEND,
+            }) => Ok(Ok(SUSPEND_CANCELLED)),
             Ok(asked) => Err(Step::Shutdown(asked.reason)),
             Err(errno) => Ok(Err(errno)),
         },

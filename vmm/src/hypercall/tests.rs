@@ -7,7 +7,7 @@ use hypercalls::event::*;
 use hypercalls::grant_table::*;
 use hypercalls::lab::*;
 use hypercalls::memory::*;
-use hypercalls::mmu::MmuUpdate;
+use hypercalls::mmu::*;
 use hypercalls::multicall::MulticallEntry;
 use hypercalls::sched::*;
 use hypercalls::trap::IretContext;
@@ -49,6 +49,51 @@ fn unknown_calls_are_refused_and_counted() {
     assert_eq!(g.dom.stats.counters.unknown_hypercalls, 5);
     g.refused(Nr::GrantTableOp, &[99, 0, 1], Errno::ENOSYS);
     g.refused(Nr::PhysdevOp, &[28], Errno::ENOSYS);
+}
+
+#[test]
+fn a_suspend_is_refused_and_the_guest_goes_on() {
+    let mut g = Guest::new(1);
+    let reason = |reason| SchedShutdown { reason };
+    let at = g.put(&reason(SHUTDOWN_SUSPEND));
+    let asked = [u64::from(SCHEDOP_SHUTDOWN), at];
+    assert_eq!(g.call(Nr::SchedOp, &asked), Ok(1));
+    let at = g.put(&reason(SHUTDOWN_REBOOT));
+    let ended = g.call(Nr::SchedOp, &[u64::from(SCHEDOP_SHUTDOWN), at]);
+    assert_eq!(ended, Err(Step::Shutdown(SHUTDOWN_REBOOT)));
+}
+
+/// What is counted by operation is what was done, in multicalls too, and bounded.
+#[test]
+fn operations_are_counted_by_name() {
+    let mut g = Guest::new(1);
+    let flush = |cmd| MmuextOp {
+        cmd,
+        ..MmuextOp::default()
+    };
+    let at = g.put(&[flush(MMUEXT_TLB_FLUSH_LOCAL), flush(MMUEXT_TLB_FLUSH_ALL)]);
+    let flushes = [at, 2, 0, u64::from(DOMID_SELF)];
+    g.ok(Nr::MmuextOp, &flushes);
+    let entry = MulticallEntry {
+        op: Nr::MmuextOp as u64,
+        args: [at, 1, 0, u64::from(DOMID_SELF), 0, 0],
+        ..MulticallEntry::default()
+    };
+    let at = g.put(&entry);
+    g.ok(Nr::Multicall, &[at, 1]);
+    for operation in 90..200 {
+        g.refused(Nr::VcpuOp, &[operation, 0], Errno::ENOSYS);
+    }
+    let counted: Vec<_> = g.dom.stats.operations.rows().collect();
+    let rows = [
+        ("vcpu_op/other", 110),
+        ("mmuext_op/tlb_flush_all", 1),
+        ("mmuext_op/tlb_flush_local", 2),
+    ];
+    for (name, n) in rows {
+        assert!(counted.contains(&(name.to_owned(), n)), "{counted:?}");
+    }
+    assert_eq!(counted.len(), rows.len(), "{counted:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::{Mm, Update};
 use crate::hypercall::mmu::Mmu;
 use crate::hypercall::mmuext::Ldt;
 use crate::memory::Memory;
+use crate::stats::Operations;
 use hypercalls::mmu::{MmuUpdate, MmuextOp};
 use hypercalls::{Errno, Level, Maddr, Mfn, Pte, Vaddr};
 use zerocopy::{Immutable, IntoBytes};
@@ -58,6 +59,7 @@ pub(crate) struct Machine {
     pub(crate) kernel_base: Mfn,
     pub(crate) user_base: Option<Mfn>,
     pub(crate) ldt: Ldt,
+    pub(crate) operations: Operations,
     pub(crate) roots: Roots,
 }
 
@@ -93,6 +95,7 @@ impl Machine {
             kernel_base: L4,
             user_base: None,
             ldt: Ldt::default(),
+            operations: Operations::default(),
             roots,
         }
     }
@@ -106,6 +109,7 @@ impl Machine {
             kernel_base: &mut self.kernel_base,
             user_base: &mut self.user_base,
             ldt: &mut self.ldt,
+            operations: &mut self.operations,
         }
     }
 

@@ -52,8 +52,6 @@ pub enum Ended {
     Poweroff,
     /// It asked for a reboot.
     Reboot,
-    /// It asked to be suspended.
-    Suspend,
     /// It crashed, or said that it did.
     Crashed,
     /// The time limit passed.
@@ -69,7 +67,7 @@ impl Ended {
         match self {
             Ended::Crashed => Exit::GuestCrashed,
             Ended::TimeLimit => Exit::TimeLimit,
-            Ended::Poweroff | Ended::Reboot | Ended::Suspend | Ended::Quit => Exit::Done,
+            Ended::Poweroff | Ended::Reboot | Ended::Quit => Exit::Done,
         }
     }
 
@@ -77,7 +75,6 @@ impl Ended {
         match self {
             Ended::Poweroff => "powered off",
             Ended::Reboot => "asked for a reboot",
-            Ended::Suspend => "asked to be suspended",
             Ended::Crashed => "crashed",
             Ended::TimeLimit => "reached the time limit",
             Ended::Quit => "left by the user",
