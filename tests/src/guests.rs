@@ -72,6 +72,8 @@ pub struct Boot<'a> {
     pub image: &'a str,
     /// vCPUs.
     pub cpus: u32,
+    /// Memory, if not as much as the image is given by itself.
+    pub mem_mib: Option<u32>,
     /// Instead of the built-in one.
     pub initrd: Option<&'a Path>,
     /// What the command line has beside the console.
@@ -109,6 +111,9 @@ impl Boot<'_> {
             .args(["--time-limit", &limit, "--stats", &text(&stats)])
             .args(["--cmdline", &format!("console=hvc0 {}", self.cmdline)])
             .stdin(Stdio::null());
+        if let Some(mem_mib) = self.mem_mib {
+            command.args(["--mem-mib", &mem_mib.to_string()]);
+        }
         if let Some(initrd) = self.initrd {
             command.arg("--initrd").arg(initrd);
         }

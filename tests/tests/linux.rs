@@ -7,12 +7,14 @@
 
 use init::battery::{CHECKS, IA32_FPU};
 use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tests::binary::xenlet;
 use tests::guests::{Boot, Booted, LINUX, chosen, initrd_with_python, ready};
 use tests::pty::OnTerminal;
 use tests::runner::{Check, Checked, main as run};
+use tests::scratch::Scratch;
 use tests::tiny::host;
 
 /// Boots in a row: how many, and how many if nothing is said.
@@ -38,8 +40,15 @@ fn main() -> ExitCode {
     if images.iter().any(|image| image == SHAPE_OF) {
         checks.push(Check::new("shape", shape));
     }
+    for image in images.clone() {
+        let name = format!("no_wx/{image}");
+        checks.push(Check::new(name, move || no_writable_code(&image)));
+    }
     if let Some(image) = images.iter().find(|i| *i == "debian-7.2").cloned() {
         let boots = boots_wanted();
+        let (four, ends) = (image.clone(), image.clone());
+        checks.push(Check::new("cpus_come_and_go", move || hotplug(&four)));
+        checks.push(Check::new("reboot_and_panic", move || other_ends(&ends)));
         let shell_of = image.clone();
         checks.push(Check::new("shell", move || shell(&shell_of)));
         let check = Check::new("boots", move || in_a_row(&image, boots));
@@ -66,6 +75,7 @@ fn battery(image: &str, cpus: u32) -> Checked {
     let booted = Boot {
         image,
         cpus,
+        mem_mib: None,
         initrd: Some(initrd),
         cmdline: &format!("quiet xenlet.init=battery {pipelines}"),
         time_limit_s: BATTERY_S,
@@ -144,15 +154,94 @@ fn shape() -> Checked {
     Ok(())
 }
 
-fn to_user_mode(image: &str, cpus: u32) -> Booted {
+/// What made another hypervisor's guests warn of mappings that are writable and executable.
+const WX_MEM_MIB: u32 = 1024;
+const WX_INITRD_BYTES: usize = 36 << 20;
+
+/// The kernel looks at every mapping it has once it is up, and finds none writable and executable:
+/// what the builder mapped is gone or no more than the kernel's own.
+fn no_writable_code(image: &str) -> Checked {
+    ready(image)?;
+    let dir = Scratch::new();
+    let padding = vec![0xa5; WX_INITRD_BYTES];
+    let archive = xenlet::initramfs::bare().file("padding", 0o644, &padding);
+    let initrd = dir.file("initrd", &archive.finish());
+    let booted = Boot {
+        initrd: Some(Path::new(&initrd)),
+        // Not quiet: it says so in passing.
+        cmdline: "xenlet.init=nothing",
+        mem_mib: Some(WX_MEM_MIB),
+        ..nothing(image, 1)
+    }
+    .run();
+    powered_off(&booted);
+    let said = "Checked W+X mappings: passed, no W+X pages found";
+    assert!(booted.console.contains(said), "{}", booted.tail());
+    Ok(())
+}
+
+/// More vCPUs than most hosts of these tests have CPUs; each but the first goes and comes back.
+fn hotplug(image: &str) -> Checked {
+    ready(image)?;
     let boot = Boot {
+        cmdline: "quiet xenlet.init=hotplug",
+        ..nothing(image, 4)
+    };
+    let booted = boot.run();
+    powered_off(&booted);
+    assert!(
+        booted.console.contains("\nhotplug 15 rounds\n"),
+        "{}",
+        booted.tail()
+    );
+    let downs = booted.counter("operations", "vcpu_op/down");
+    assert!(downs >= 15, "{downs} vcpu_op/down");
+    Ok(())
+}
+
+/// A reboot is no crash; a kernel that panics says why, and leaves a dump.
+fn other_ends(image: &str) -> Checked {
+    ready(image)?;
+    let ends = |what: &str| {
+        let cmdline = format!("quiet xenlet.init={what}");
+        let boot = Boot {
+            cmdline: &cmdline,
+            ..nothing(image, 1)
+        };
+        boot.run()
+    };
+    let reboot = ends("reboot");
+    assert_eq!(reboot.code, Some(0), "{}", reboot.tail());
+    assert_eq!(reboot.report["ended"], "reboot");
+    assert!(
+        reboot.errors.contains("asked for a reboot"),
+        "{}",
+        reboot.errors
+    );
+    let panic = ends("panic");
+    assert_eq!(panic.code, Some(4), "{}", panic.tail());
+    assert_eq!(panic.report["ended"], "crashed");
+    assert!(panic.console.contains("Kernel panic"), "{}", panic.tail());
+    for part in ["it reported a crash itself", "rip ", "last hypercalls"] {
+        assert!(panic.errors.contains(part), "{part}: {}", panic.tail());
+    }
+    Ok(())
+}
+
+fn to_user_mode(image: &str, cpus: u32) -> Booted {
+    nothing(image, cpus).run()
+}
+
+/// A boot to user mode and off.
+fn nothing(image: &str, cpus: u32) -> Boot<'_> {
+    Boot {
         image,
         cpus,
+        mem_mib: None,
         initrd: None,
         cmdline: "quiet xenlet.init=nothing",
         time_limit_s: BOOT_S,
-    };
-    boot.run()
+    }
 }
 
 /// A person at a terminal: a prompt, commands, and the way out.

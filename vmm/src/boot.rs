@@ -143,7 +143,10 @@ fn read(path: &Path) -> Result<Vec<u8>, BootError> {
 pub(crate) fn ended(ending: Ending) -> (Ended, String) {
     match ending {
         Ending::Shutdown(SHUTDOWN_POWEROFF) => (Ended::Poweroff, String::new()),
-        Ending::Shutdown(SHUTDOWN_REBOOT) => (Ended::Reboot, String::new()),
+        Ending::Shutdown(SHUTDOWN_REBOOT) => (
+            Ended::Reboot,
+            "the guest asked for a reboot; it is not started again".into(),
+        ),
         Ending::Shutdown(reason) => (
             Ended::Crashed,
             format!("the guest reported a crash (shutdown reason {reason})"),

@@ -6,6 +6,7 @@
 
 pub mod battery;
 pub mod forks;
+mod hotplug;
 pub mod machine;
 mod measure;
 mod request;
@@ -23,6 +24,10 @@ pub fn serve(request: &Request) {
         "measure" => measure::run(&request.args),
         "battery" => battery::run(&request.args),
         "forks" => forks::run(&request.args),
+        "hotplug" => hotplug::run(),
+        "reboot" => machine::reboot(),
+        // As process 1 ends, so does Linux.
+        "panic" => panic!("as was asked"),
         "nothing" => {}
         other => println!("xenlet: no such thing as xenlet.init={other}"),
     }

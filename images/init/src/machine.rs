@@ -1,7 +1,7 @@
 //! The guest as process 1 finds it and leaves it: file systems mounted, power off.
 
 use nix::mount::{MsFlags, mount};
-use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::reboot::RebootMode;
 use nix::unistd::sync;
 use std::convert::Infallible;
 use std::fmt;
@@ -52,10 +52,19 @@ pub fn ready() -> Result<(), NotReady> {
 
 /// Ends the guest.
 pub fn power_off() -> Infallible {
+    end(RebootMode::RB_POWER_OFF)
+}
+
+/// Ends the guest, which wants to begin anew.
+pub(crate) fn reboot() {
+    end(RebootMode::RB_AUTOBOOT);
+}
+
+fn end(how: RebootMode) -> Infallible {
     sync();
-    match reboot(RebootMode::RB_POWER_OFF) {
+    match nix::sys::reboot::reboot(how) {
         Ok(never) => never,
         // Linux panics as process 1 ends: nobody waits for a guest that cannot end.
-        Err(e) => panic!("power off: {e}"),
+        Err(e) => panic!("{how:?}: {e}"),
     }
 }

@@ -101,6 +101,9 @@ pub enum CrashReason {
         /// One of them.
         first: String,
     },
+    /// The guest said so itself.
+    #[error("it reported a crash itself")]
+    Reported,
     /// The host could not run the vCPU any further.
     #[error("{0}")]
     Host(String),

@@ -8,11 +8,12 @@ use super::batch::MAX_WORK;
 use super::mmu::Progress;
 use super::{dispatch, measured};
 use crate::attribution::Trapped;
-use crate::domain::{Domain, Regs, Step};
+use crate::domain::{CrashReason, Domain, Regs, Step};
 use crate::trap;
 use hypercalls::Nr;
 use hypercalls::lab::Cause;
 use hypercalls::mmu::MMU_UPDATE_PREEMPTED;
+use hypercalls::sched::SHUTDOWN_CRASH;
 
 /// What is in a word that was destroyed.
 pub(super) const POISON: u64 = 0xaaaa_aaaa_aaaa_aaaa;
@@ -68,6 +69,8 @@ fn hypercall(dom: &mut Domain, cpu: usize, regs: &mut Regs, flush: &mut Flush<'_
             regs.rip = regs.rip.wrapping_sub(SYSCALL_LEN);
             Step::Resume
         }
+        // It says why on its console; what it was doing then is for the dump.
+        Err(Step::Shutdown(SHUTDOWN_CRASH)) => Step::crash(cpu, regs, CrashReason::Reported),
         Err(step) => {
             regs.rax = 0;
             step

@@ -63,6 +63,20 @@ fn a_suspend_is_refused_and_the_guest_goes_on() {
     assert_eq!(ended, Err(Step::Shutdown(SHUTDOWN_REBOOT)));
 }
 
+/// A kernel that has panicked asks for this: its state then is worth a dump.
+#[test]
+fn a_reported_crash_keeps_the_registers() {
+    let mut g = Guest::new(1);
+    let at = g.put(&SchedShutdown {
+        reason: SHUTDOWN_CRASH,
+    });
+    g.regs.rax = Nr::SchedOp as u64;
+    (g.regs.rdi, g.regs.rsi) = (u64::from(SCHEDOP_SHUTDOWN), at);
+    let regs = g.regs;
+    let step = super::syscall(&mut g.dom, 0, &mut g.regs);
+    assert_eq!(step, Step::crash(0, &regs, CrashReason::Reported));
+}
+
 /// What is counted by operation is what was done, in multicalls too, and bounded.
 #[test]
 fn operations_are_counted_by_name() {

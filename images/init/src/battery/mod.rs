@@ -11,6 +11,7 @@ mod fork;
 mod fpu;
 mod futex;
 mod ia32;
+mod ldt;
 mod mappings;
 mod outcome;
 mod pipes;
@@ -37,7 +38,7 @@ pub struct Check {
 pub const IA32_FPU: &str = "ia32_fpu";
 
 /// All checks, in the order they run.
-pub const CHECKS: [Check; 16] = [
+pub const CHECKS: [Check; 17] = [
     check("clock", clock::check),
     check("mappings", mappings::check),
     check("threads", threads::check),
@@ -50,6 +51,7 @@ pub const CHECKS: [Check; 16] = [
     check("sockets", sockets::check),
     check("pipes", pipes::check),
     check("sha256", digest::check),
+    check("ldt", ldt::check),
     check("ia32", ia32::check),
     check("ia32_tls", ia32::check_tls),
     check(IA32_FPU, ia32::check_fpu),
