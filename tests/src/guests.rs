@@ -44,12 +44,20 @@ pub fn chosen() -> Vec<String> {
     names
 }
 
-/// Sees to it that the image is here.
+/// Sees to it that the image is here, and that it can be booted.
 ///
 /// # Errors
 /// If this machine cannot run or fetch it.
 pub fn ready(image: &str) -> Result<(), Skip> {
     kvm()?;
+    fetched(image)
+}
+
+/// Sees to it that the image is here.
+///
+/// # Errors
+/// If this machine cannot fetch it.
+pub fn fetched(image: &str) -> Result<(), Skip> {
     let cache = Cache::of_user().map_err(|e| Skip(e.to_string()))?;
     if cache.get(image).is_some() && cache.get("busybox").is_some() {
         return Ok(());

@@ -18,6 +18,7 @@ use xenlet::kvm::Fault;
 use xenlet::lab::GUEST;
 
 use super::{CACHE, Command, Harness, Kind, Output, Run, compare};
+use crate::guests::fetched;
 use crate::scratch::Scratch;
 use crate::{binary, runs};
 use flushes::{ROWS, Row};
@@ -193,8 +194,11 @@ impl Trial {
 
     /// Linux runs a command in user mode there and powers off.
     fn linux(&self, kind: Kind) -> Result<String, String> {
+        if let Err(why) = fetched(IMAGES[0]) {
+            return Ok(format!("skipped ({})", why.0));
+        }
         let Some(files) = IMAGES.map(image).into_iter().collect::<Option<Vec<_>>>() else {
-            return Ok("skipped (`xenlet images fetch debian-6.1` has not been run)".to_owned());
+            return Err(format!("{IMAGES:?} were fetched and are not there"));
         };
         let args: Vec<&str> = BOOT.split_whitespace().chain([CMDLINE]).collect();
         let output = self.run(self.program, kind, vec![owned(&args)], files.concat())?;
