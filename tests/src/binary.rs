@@ -32,16 +32,6 @@ pub fn with_mutants() -> &'static Path {
     BUILT.get_or_init(|| build(&target_dir().join("mutants"), &how))
 }
 
-/// `xenlet` as it is to be measured: optimized.
-pub fn released() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let target = target_dir();
-        build(&target, &["--release"]);
-        target.join("release/xenlet")
-    })
-}
-
 /// Runs `program`; what it printed and how it ended.
 ///
 /// # Panics

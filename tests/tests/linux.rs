@@ -121,7 +121,9 @@ fn passed(line: &str, name: &str, may_lack: bool) -> bool {
 fn powered_off(booted: &Booted) {
     assert_eq!(booted.code, Some(0), "{}", booted.tail());
     assert_eq!(booted.report["ended"], "poweroff", "{}", booted.tail());
-    assert!(booted.total("hypercalls") > 0, "nothing was counted");
+    for group in ["hypercalls", "operations", "batch_sizes", "exits", "time_ms"] {
+        assert!(booted.total(group) > 0, "{group}: nothing was counted");
+    }
 }
 
 /// The kernel whose counts are known.

@@ -181,6 +181,9 @@ fn counters(domain: &Domain) -> BTreeMap<String, BTreeMap<String, u64>> {
             .collect(),
     );
     groups.insert("exits".into(), own(&stats.exits));
+    let times = stats.times.iter();
+    let times = times.map(|(what, time)| ((*what).to_owned(), time.as_millis() as u64));
+    groups.insert("time_ms".into(), times.collect());
     let sizes = stats
         .batch_sizes
         .iter()

@@ -5,6 +5,7 @@
 
 use hypercalls::{Nr, has_operations, operation_name};
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 macro_rules! counters {
     ($($name:ident: $doc:literal;)*) => {
@@ -102,6 +103,8 @@ pub struct Stats {
     pub errors: BTreeMap<&'static str, u64>,
     /// Exits of the host's run loop, by reason.
     pub exits: BTreeMap<&'static str, u64>,
+    /// Time of all vCPUs together, by what it was spent on.
+    pub times: BTreeMap<&'static str, Duration>,
     /// Exceptions delivered, by vector.
     pub vectors: BTreeMap<u8, u64>,
     /// Page-table updates a trap carried → traps.
@@ -119,6 +122,7 @@ impl Stats {
             operations: Operations::default(),
             errors: BTreeMap::new(),
             exits: BTreeMap::new(),
+            times: BTreeMap::new(),
             vectors: BTreeMap::new(),
             batch_sizes: BTreeMap::new(),
             recent: vec![VecDeque::with_capacity(RECENT); cpus],
@@ -169,6 +173,11 @@ impl Stats {
     /// The host's run loop returned for that reason.
     pub fn exit(&mut self, reason: &'static str) {
         *self.exits.entry(reason).or_default() += 1;
+    }
+
+    /// A vCPU spent so long on that.
+    pub fn spend(&mut self, what: &'static str, time: Duration) {
+        *self.times.entry(what).or_default() += time;
     }
 
     /// Traps of one hypercall.

@@ -8,6 +8,8 @@ mod queue;
 mod round_trip;
 pub mod rules;
 
+pub use process::beyond_guest_kib;
+
 use crate::config::{Backend, BenchConfig};
 use crate::exit::Exit;
 use crate::kvm::{Host as KvmHost, HostError, StartError};

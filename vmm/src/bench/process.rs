@@ -88,7 +88,7 @@ pub(super) fn memory() -> io::Result<Measure> {
         while child.try_wait()?.is_none() {
             // The process may end between the two looks: that look is left out.
             if let Ok(smaps) = fs::read_to_string(format!("/proc/{}/smaps", child.id())) {
-                peak = peak.max(beyond_guest_kib(&smaps));
+                peak = peak.max(beyond_guest_kib(&smaps, MEM_MIB));
             }
         }
         if let Some(kib) = peak {
@@ -104,9 +104,10 @@ pub(super) fn memory() -> io::Result<Measure> {
     ))
 }
 
-/// Resident KiB of all mappings but the largest, which is the guest's RAM; `None` where there is
-/// no mapping large enough to be that.
-fn beyond_guest_kib(smaps: &str) -> Option<u64> {
+/// Resident KiB of all mappings but the largest, which is the guest's RAM of so many MiB; `None`
+/// where there is no mapping large enough to be that. Comes in: a process's `/proc/PID/smaps`.
+#[must_use]
+pub fn beyond_guest_kib(smaps: &str, mem_mib: u64) -> Option<u64> {
     let field = |line: &str, name| {
         let rest = line.strip_prefix(name)?;
         rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
@@ -120,7 +121,7 @@ fn beyond_guest_kib(smaps: &str) -> Option<u64> {
             largest = largest.max((size, rss));
         }
     }
-    (largest.0 >= MEM_MIB << 10).then(|| total - largest.1)
+    (largest.0 >= mem_mib << 10).then(|| total - largest.1)
 }
 
 /// The default lab, from exec to exit.
@@ -156,7 +157,7 @@ mod tests {
     fn the_largest_mapping_is_the_guests() {
         let guest = MEM_MIB * 1024 + 100;
         let text = format!("a\nSize: 12 kB\nRss: 8 kB\nb\nSize: {guest} kB\nRss: 999 kB\n");
-        assert_eq!(beyond_guest_kib(&text), Some(8));
-        assert_eq!(beyond_guest_kib("Size: 12 kB\nRss: 8 kB\n"), None);
+        assert_eq!(beyond_guest_kib(&text, MEM_MIB), Some(8));
+        assert_eq!(beyond_guest_kib("Size: 12 kB\nRss: 8 kB\n", MEM_MIB), None);
     }
 }

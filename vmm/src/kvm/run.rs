@@ -16,7 +16,7 @@ use crate::{dump, hypercall, trap};
 use hypercalls::Vaddr;
 use hypercalls::trap::DB;
 use std::sync::MutexGuard;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How soon a kick is repeated that came while registers must not be touched. Until then others wait
 /// with theirs: where exits are slow, they would stop the vCPU again before it has run.
@@ -36,6 +36,14 @@ pub(super) struct Runner<'a, 'o> {
     regs: Regs,
     entering: Entering,
     armed: Option<u64>,
+    spent: Spent,
+}
+
+/// Where a vCPU's time went, beside handling.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
+    inside: Duration,
+    waiting: Duration,
 }
 
 impl<'a, 'o> Runner<'a, 'o> {
@@ -70,11 +78,23 @@ impl<'a, 'o> Runner<'a, 'o> {
             regs: Regs::default(),
             entering,
             armed: None,
+            spent: Spent::default(),
         })
     }
 
-    /// Runs until the domain ends.
+    /// Runs until the domain ends, and says where the time went.
     pub(super) fn run(mut self) {
+        let began = Instant::now();
+        self.turns();
+        let Spent { inside, waiting } = self.spent;
+        let handling = began.elapsed().saturating_sub(inside + waiting);
+        let mut domain = self.shared.lock();
+        domain.stats.spend("guest and KVM", inside);
+        domain.stats.spend("waiting", waiting);
+        domain.stats.spend("handling", handling);
+    }
+
+    fn turns(&mut self) {
         let mut step = Step::Down;
         loop {
             let domain = self.shared.lock();
@@ -96,8 +116,10 @@ impl<'a, 'o> Runner<'a, 'o> {
         if self.shared.entering(self.index) {
             self.cpu.flush();
         }
+        let began = Instant::now();
         let exit = self.cpu.run();
         self.shared.left(self.index);
+        self.spent.inside += began.elapsed();
         exit
     }
 
@@ -161,7 +183,9 @@ impl<'a, 'o> Runner<'a, 'o> {
             let at_most = mine.map_or(NAP, |at| {
                 Duration::from_nanos(at.saturating_sub(now)).min(NAP)
             });
+            let began = Instant::now();
             domain = self.shared.wait(domain, at_most);
+            self.spent.waiting += began.elapsed();
         }
         domain.resume(self.index);
         if let Some(start) = domain.vcpus[self.index].start.take() {
