@@ -121,7 +121,13 @@ fn passed(line: &str, name: &str, may_lack: bool) -> bool {
 fn powered_off(booted: &Booted) {
     assert_eq!(booted.code, Some(0), "{}", booted.tail());
     assert_eq!(booted.report["ended"], "poweroff", "{}", booted.tail());
-    for group in ["hypercalls", "operations", "batch_sizes", "exits", "time_ms"] {
+    for group in [
+        "hypercalls",
+        "operations",
+        "batch_sizes",
+        "exits",
+        "time_ms",
+    ] {
         assert!(booted.total(group) > 0, "{group}: nothing was counted");
     }
 }
