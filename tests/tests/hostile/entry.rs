@@ -4,11 +4,14 @@
 use crate::judge::{
     ENTRY, MOMENT, NOT_CANONICAL, NOWHERE, ended, must_crash, must_power_off, must_run_on,
 };
-use hypercalls::Nr;
 use hypercalls::vcpu::*;
+use hypercalls::{Mfn, Nr, PAGE_SIZE};
+use std::sync::{Arc, OnceLock};
 use tests::asm::Reg::*;
 use tests::runner::Checked;
-use tests::tiny::{Tiny, data, put};
+use tests::tiny::{Tiny, data, put, table_frame};
+use xenlet::domain::Domain;
+use xenlet::kvm::Ending;
 
 pub(crate) fn powers_off() -> Checked {
     must_power_off(Tiny::new(|a| {
@@ -132,6 +135,62 @@ pub(crate) fn touches_what_is_the_hypervisors() -> Checked {
             });
             ended(guest, MOMENT)?;
         }
+    }
+    Ok(())
+}
+
+/// The last words of frames that no guest writes: its L4, the hypervisor's descriptor tables and stubs.
+fn last_words(dom: &Domain) -> [[u64; 8]; 3] {
+    out_of_reach(dom).map(|frame| {
+        let at = frame.maddr().add(PAGE_SIZE - 64);
+        dom.memory.read_obj(at).expect("in memory")
+    })
+}
+
+fn out_of_reach(dom: &Domain) -> [Mfn; 3] {
+    [table_frame(dom, 0), Mfn(1), Mfn(2)]
+}
+
+/// `mov (watched),%ss` puts the breakpoint off past the next instruction, to where the CPU is at CPL0
+/// and RSP, if that was SYSCALL, the guest's (XSA-260). RSP is where CPL0 can write: at the end of
+/// those frames, by the physmap.
+pub(crate) fn breaks_at_the_hypervisors_first_instruction() -> Checked {
+    const PHYSMAP: u64 = ENTRY + (256 << 30);
+    // Local, of 8 bytes, for loads and stores.
+    const WATCH_0: u64 = 1 | 3 << 16 | 2 << 18;
+    // syscall; int3; int $0x80; int1; ud2
+    let enters: [&[u8]; 5] = [&[0x0f, 5], &[0xcc], &[0xcd, 0x80], &[0xf1], &[0x0f, 0x0b]];
+    for (enter, victim) in enters
+        .iter()
+        .flat_map(|&enter| (0..3).map(move |n| (enter, n)))
+    {
+        let before = Arc::new(OnceLock::new());
+        let known = Arc::clone(&before);
+        let guest = Tiny::new(|a| {
+            a.hypercall(Nr::SetDebugreg, &[0, data(1)])
+                .hypercall(Nr::SetDebugreg, &[7, WATCH_0])
+                .mov(R14, 20);
+            let again = a.mark();
+            a.mov(Rbx, data(1)).load(Rsp, Rbx, 8).mov(Rdi, 0);
+            // mov (%rbx),%ss
+            a.mov(Rax, Nr::XenVersion as u64).bytes(&[0x8e, 0x13]);
+            a.bytes(enter).dec(R14).jnz(again).power_off();
+        });
+        let outcome = ended(
+            guest.data(move |dom| {
+                let rsp = PHYSMAP + out_of_reach(dom)[victim].maddr().0 + PAGE_SIZE;
+                put(dom, data(1), &[0x2b, rsp]);
+                let _ = known.set(last_words(dom));
+            }),
+            MOMENT,
+        )?;
+        assert_eq!(
+            before.get(),
+            Some(&last_words(&outcome.domain)),
+            "{enter:x?}"
+        );
+        let fine = matches!(outcome.ending, Ending::Shutdown(_) | Ending::Crash(_));
+        assert!(fine, "{enter:x?}: {:?}", outcome.ending);
     }
     Ok(())
 }

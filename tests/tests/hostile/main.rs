@@ -22,7 +22,8 @@
 //! | 213 | `iret` in a multicall | `requests::iret_in_a_multicall` |
 //! | 214, 217, 287 | pages given away while in use | `types::pages_given_away` |
 //! | 224, 227, 234 | grants into entries | `grants::grants_into_entries` |
-//! | 259, 260, 265, 339, 444 | entry paths | `entry`, `frames`, `instructions` |
+//! | 259, 265, 339, 444 | entry paths | `entry`, `frames`, `instructions` |
+//! | 260 | a breakpoint put off into the hypervisor | `entry::breaks_at_the_hypervisors_first_instruction`, `xenlet::kvm::cpu` |
 //! | 188, 221, 317, 343 | event channels' numbers | `events::numbers_beyond_the_end`, `upcalls` |
 //! | - | a request read twice | `requests::words_that_change_while_they_are_read` |
 //! | - | anything else | `random`, `tests/tests/fuzz.rs` |
@@ -84,6 +85,7 @@ const THEMES: &[Theme] = &[
         jumps_to_garbage,
         rings_the_doorbell_itself,
         touches_what_is_the_hypervisors,
+        breaks_at_the_hypervisors_first_instruction,
     ),
     theme!(frames:
         faults_in_a_loop,

@@ -5,6 +5,7 @@
 //! page; only what changed is marked dirty.
 
 use super::flip::Flip;
+use super::frame::{self, Frame, Meaning};
 use super::install;
 use super::kick::Kickable;
 use super::layout::{self, HvLayout};
@@ -13,7 +14,7 @@ use super::state::{self, CR0_TS, code_segment, data_segment, thread_segment};
 use super::vm::Vm;
 use super::{stubs, tsc};
 use crate::domain::Regs;
-use crate::memory::Memory;
+use crate::memory::{BadMaddr, Memory};
 use hypercalls::trap::has_error_code;
 use hypercalls::{Maddr, Mfn, PAGE_SIZE, Vaddr};
 use kvm_bindings::{Msrs, kvm_debugregs, kvm_msr_entry, kvm_regs};
@@ -161,8 +162,8 @@ impl Cpu {
         }
     }
 
-    /// One `KVM_RUN`; `None` if the guest only touched what is not there. The next run completes
-    /// that access, and ends at once if there was a kick.
+    /// One `KVM_RUN`; `None` if the guest only touched what is not there, or a stub goes on. The next
+    /// run completes that access, and ends at once if there was a kick.
     fn run_once(&mut self) -> Option<Exit> {
         let doorbell = self.layout.doorbell().0;
         self.at_cpl3 = false;
@@ -179,7 +180,7 @@ impl Cpu {
             }
             Ok(VcpuExit::IoOut(stubs::STORES_DONE_PORT, [_, _, _, _])) => Exit::StoresDone,
             Ok(VcpuExit::IoOut(vector, [_])) if u64::from(vector) < layout::IDT_GATES => {
-                self.exception(vector as u8)
+                return self.exception(vector as u8);
             }
             Ok(VcpuExit::MmioRead(_, data)) => {
                 data.fill(0xff);
@@ -202,7 +203,7 @@ impl Cpu {
     }
 
     /// The guest's registers at the last exit, over `regs`, which keeps the selectors.
-    pub(super) fn save(&self, exit: &Exit, regs: &mut Regs) -> Result<(), crate::memory::BadMaddr> {
+    pub(super) fn save(&self, exit: &Exit, regs: &mut Regs) -> Result<(), BadMaddr> {
         let kvm = self.fd.sync_regs().regs;
         state::from_kvm(&kvm, regs);
         match exit {
@@ -210,11 +211,9 @@ impl Cpu {
                 regs.rip = kvm.rcx;
                 regs.rflags = kvm.r11;
             }
-            Exit::Exception { .. } => {
-                let [rip, _, rflags, rsp, _] = self
-                    .memory
-                    .read_obj::<[u64; 5]>(self.frame_top().add(0u64.wrapping_sub(40)))?;
-                (regs.rip, regs.rflags, regs.rsp) = (rip, rflags, rsp);
+            Exit::Exception { vector, .. } => {
+                let frame = self.frame(*vector)?;
+                (regs.rip, regs.rflags, regs.rsp) = (frame.rip, frame.rflags, frame.rsp);
             }
             _ => {}
         }
@@ -367,26 +366,40 @@ impl Cpu {
         self.fd.sync_regs().sregs.cs.dpl
     }
 
-    fn frame_top(&self) -> Maddr {
-        self.layout.cpu(self.index).maddr().add(PAGE_SIZE)
+    fn frame(&self, vector: u8) -> Result<Frame, BadMaddr> {
+        let page = self.layout.cpu(self.index).maddr();
+        let words: frame::Words = self.memory.read_obj(page.add(frame::offset(vector)))?;
+        Ok(words.into())
     }
 
-    fn exception(&mut self, vector: u8) -> Exit {
-        let frame: Result<[u64; 6], _> = self
-            .memory
-            .read_obj(self.frame_top().add(0u64.wrapping_sub(48)));
+    fn exception(&mut self, vector: u8) -> Option<Exit> {
+        let frame = match self.frame(vector) {
+            Ok(frame) => frame,
+            Err(e) => return Some(Exit::Dead(e.to_string())),
+        };
+        let Frame { error, rip, .. } = frame;
         let cr2 = self.fd.sync_regs().sregs.cr2;
-        match frame {
-            Ok([error, rip, cs, ..]) if cs & 3 == 0 => Exit::Dead(format!(
-                "exception {vector} (error {error:#x}, cr2 {cr2:#x}) in the hypervisor's stub at {rip:#x}"
-            )),
-            Ok([error, ..]) => Exit::Exception {
+        Some(match frame.meaning(vector) {
+            Meaning::Guest => Exit::Exception {
                 vector,
                 error_code: if has_error_code(vector) { error } else { 0 },
                 cr2,
             },
-            Err(e) => Exit::Dead(e.to_string()),
-        }
+            Meaning::Late => {
+                self.go_on(frame);
+                return None;
+            }
+            Meaning::Broken => Exit::Dead(format!(
+                "exception {vector} (error {error:#x}, cr2 {cr2:#x}) in the hypervisor's stub at {rip:#x}"
+            )),
+        })
+    }
+
+    /// Back to the stub that an exception interrupted, at the same privilege: it changed nothing else.
+    fn go_on(&mut self, frame: Frame) {
+        let regs = &mut self.fd.sync_regs_mut().regs;
+        (regs.rip, regs.rflags, regs.rsp) = (frame.rip, frame.rflags, frame.rsp);
+        self.fd.set_sync_dirty_reg(SyncReg::Register);
     }
 
     /// After a signal. KVM may have taken the guest past an `int3` whose #BP is still to be
@@ -406,3 +419,6 @@ impl Cpu {
         }
     }
 }
+
+#[cfg(test)]
+mod late;

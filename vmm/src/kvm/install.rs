@@ -2,11 +2,11 @@
 //! L4 slot. Runs once, before any vCPU.
 
 use super::layout::{self, HvLayout};
-use super::stubs;
+use super::{frame, stubs};
 use crate::memory::{BadMaddr, Memory};
 use hypercalls::pte::{ENTRIES, PteFlags};
 use hypercalls::trap::{BP, OF};
-use hypercalls::{Level, Maddr, Mfn, PAGE_SIZE, Pte, Vaddr};
+use hypercalls::{Level, Maddr, Mfn, Pte, Vaddr};
 
 /// How SYSCALL from CPL3 arrives on this host.
 ///
@@ -68,12 +68,6 @@ pub(super) fn l4_entry(layout: &HvLayout) -> Pte {
     Pte::new(layout.l3(), UPPER)
 }
 
-/// The stack pointer an exception from CPL3 starts with on `cpu`.
-#[must_use]
-pub(super) fn exception_stack(layout: &HvLayout, cpu: u64) -> Vaddr {
-    HvLayout::frame_va(layout.cpu(cpu)).add(PAGE_SIZE)
-}
-
 /// Writes everything.
 ///
 /// # Errors
@@ -102,8 +96,8 @@ fn descriptor_tables(memory: &Memory, layout: &HvLayout) -> Result<(), BadMaddr>
         memory.write_u64(at, *descriptor)?;
     }
     for vector in 0..layout::IDT_GATES {
-        let stub = HvLayout::frame_va(layout.stubs()).add(vector * layout::STUB_SIZE);
-        let [low, high] = gate(stub, gate_dpl(vector));
+        let stub = HvLayout::stub_va(vector as u8);
+        let [low, high] = gate(stub, gate_dpl(vector), frame::ist(vector));
         let at = layout.tables().maddr().add(16 * vector);
         memory.write_u64(at, low)?;
         memory.write_u64(at.add(8), high)?;
@@ -121,12 +115,13 @@ const fn gate_dpl(vector: u64) -> u64 {
     }
 }
 
-/// A present 64-bit interrupt gate (Intel SDM vol. 3 figure 6-8).
-fn gate(handler: Vaddr, dpl: u64) -> [u64; 2] {
+/// A present 64-bit interrupt gate (Intel SDM vol. 3 figure 6-8) that begins on stack `ist` of the
+/// TSS.
+fn gate(handler: Vaddr, dpl: u64, ist: u64) -> [u64; 2] {
     let offset = handler.0;
     let low = (offset & 0xffff)
         | u64::from(KERNEL_CS) << 16
-        | (0x8e00 | dpl << 13) << 32
+        | (0x8e00 | dpl << 13 | ist) << 32
         | (offset >> 16 & 0xffff) << 48;
     [low, offset >> 32]
 }
@@ -140,11 +135,14 @@ fn vectors(memory: &Memory, layout: &HvLayout) -> Result<(), BadMaddr> {
     memory.write(at, &stubs::STORE)
 }
 
-/// A 64-bit TSS: RSP0 at byte 4, the I/O bitmap beyond its end (Intel SDM vol. 3 figure 7-11).
+/// A 64-bit TSS: stack n of IST at byte 28 + 8n, the I/O bitmap beyond its end (Intel SDM vol. 3
+/// figure 7-11). RSP0 is used by no gate.
 fn tss(memory: &Memory, layout: &HvLayout, cpu: u64) -> Result<(), BadMaddr> {
     let at = layout.cpu(cpu).maddr();
-    let rsp0 = exception_stack(layout, cpu);
-    memory.write(at.add(4), &rsp0.0.to_le_bytes())?;
+    for (ist, top) in frame::STACKS {
+        let stack = HvLayout::frame_va(layout.cpu(cpu)).add(top);
+        memory.write(at.add(28 + 8 * ist), &stack.0.to_le_bytes())?;
+    }
     memory.write(at.add(102), &TSS_SIZE.to_le_bytes())
 }
 
@@ -221,10 +219,31 @@ mod tests {
 
     #[test]
     fn gates_split_the_address_in_three() {
-        let [low, high] = gate(Vaddr(0xffff_8080_1234_5678), gate_dpl(14));
-        assert_eq!(low, 0x1234_8e00_0010_5678);
-        assert_eq!(gate(Vaddr(0), gate_dpl(3))[0], 0xee00_0010_0000);
+        let [low, high] = gate(Vaddr(0xffff_8080_1234_5678), gate_dpl(14), 1);
+        assert_eq!(low, 0x1234_8e01_0010_5678);
+        assert_eq!(gate(Vaddr(0), gate_dpl(3), 2)[0], 0xee02_0010_0000);
         assert_eq!(high, 0xffff_8080);
+    }
+
+    /// XSA-260: no gate begins on the RSP it finds, and its stack is where the frame is looked for.
+    #[test]
+    fn every_gate_has_a_stack_in_its_vcpus_page() {
+        let layout = HvLayout::new(64, 2);
+        let memory = Memory::new(layout.total_frames).expect("small");
+        install(&memory, &layout, Entry::Cpl0).expect("fits");
+        for vector in 0..layout::IDT_GATES {
+            let low = memory.read_u64(layout.tables().maddr().add(16 * vector));
+            let ist = low.expect("in memory") >> 32 & 7;
+            assert_ne!(ist, 0, "vector {vector}");
+            for cpu in 0..2 {
+                // A TSS is not aligned to its eight bytes.
+                let mut stack = [0; 8];
+                let at = layout.cpu(cpu).maddr().add(28 + 8 * ist);
+                memory.read(at, &mut stack).expect("in memory");
+                let frame = HvLayout::frame_va(layout.cpu(cpu)).add(frame::offset(vector as u8));
+                assert_eq!(u64::from_le_bytes(stack), frame.0 + 48, "vector {vector}");
+            }
+        }
     }
 
     /// The slots of the low area that CPL3 reaches.

@@ -6,7 +6,7 @@
 //! entry     SYSCALL lands here; user-executable on hosts where it stays at CPL3
 //! tables    IDT (32 gates), GDT
 //! stubs     one `out` a vector, and the store stub; CPL0 only
-//! cpu 0..   a page a vCPU: TSS below, the exception frame at the top
+//! cpu 0..   a page a vCPU: TSS below, the exception frames at the top
 //! list 0..  a page a vCPU: (address, value) pairs for the store stub
 //! L3, L2, L1   of slot 257's first 2 MiB; then L2s of the physmap, L2 and L1s of the M2P
 //! M2P       8 bytes a machine frame
@@ -36,6 +36,7 @@ pub(super) const STORE_STUB_OFFSET: u64 = 0x800;
 /// Bytes a vector's stub takes.
 pub(super) const STUB_SIZE: u64 = 16;
 
+const STUBS: Mfn = Mfn(2);
 const GIB: u64 = 1 << 30;
 const M2P_ENTRY: u64 = 8;
 
@@ -101,9 +102,9 @@ impl HvLayout {
     /// Vectors' stubs and the store stub.
     #[must_use]
     pub(super) fn stubs(&self) -> Mfn {
-        Mfn(2)
+        STUBS
     }
-    /// A vCPU's TSS and exception frame.
+    /// A vCPU's TSS and exception frames.
     #[must_use]
     pub(super) fn cpu(&self, cpu: u64) -> Mfn {
         Mfn(3 + cpu)
@@ -164,6 +165,11 @@ impl HvLayout {
     #[must_use]
     pub(super) fn frame_va(mfn: Mfn) -> Vaddr {
         Self::low_va(mfn.0 + 1)
+    }
+    /// Where a vector's handler is.
+    #[must_use]
+    pub(super) fn stub_va(vector: u8) -> Vaddr {
+        Self::frame_va(STUBS).add(u64::from(vector) * STUB_SIZE)
     }
     /// Where CPL0 sees a machine address.
     #[must_use]

@@ -10,6 +10,7 @@ mod cpuid;
 mod fault;
 mod flip;
 mod floor;
+mod frame;
 mod host;
 mod input;
 mod install;
