@@ -35,10 +35,11 @@
 //!
 //! | what | at most | beyond it | tested in |
 //! |---|---|---|---|
-//! | entries of tables looked at | 2^18, about a millisecond | the call is executed again | `hypercall::bounded` |
+//! | work: entries of tables looked at, and as much for all else as takes as long (`hypercall::work`) | 2^18 of about 4 ns, a millisecond, and what one call below takes | the call is executed again | `hypercall::bounded`, `hypercall::charged` |
 //! | requests of a call, entries of a multicall | 4096 | likewise | `hypercall::bounded` |
-//! | elements of a grant table call | 4096 | EINVAL | `hypercall::tests` |
+//! | elements of a grant table call | 4096, half a millisecond | EINVAL | `hypercall::tests` |
 //! | trap table | 1024 entries | EINVAL | `hypercall::tests` |
+//! | ports of a poll, comparisons of the lab | 128, 512 | EINVAL | `hypercall::charged` |
 //! | rounds of a ring | 256 | left until the next notification | `domain::services` |
 //!
 //! Files are bounded too: a kernel or initrd by [`image::MAX_FILE_BYTES`], what a kernel unpacks to

@@ -84,7 +84,7 @@ pub fn run(
     }
     progress.cell("rules", "without a CPU");
     measures.extend(rules::measure()?);
-    measures.push(bounded::measure()?);
+    measures.extend(bounded::measure()?);
     Ok(BenchReport::new(host, measures))
 }
 

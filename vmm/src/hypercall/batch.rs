@@ -10,8 +10,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Requests handled before the call is continued.
 pub(super) const MAX_REQUESTS: u32 = 4096;
-/// Page-table entries handled before the call is continued, or an exception taken again: about a
-/// millisecond.
+/// Work done before the call is continued, or an exception taken again: entries of tables, and what
+/// is charged for the rest ([`super::work`]). About a millisecond.
 pub(crate) const MAX_WORK: u64 = 1 << 18;
 /// Requests copied in at once, at most.
 const CHUNK: usize = 32;
@@ -20,6 +20,8 @@ const CHUNK: usize = 32;
 pub(super) trait Request: FromBytes + IntoBytes + Immutable + Copy {
     /// How many may be copied in before the first of them is handled.
     const AHEAD: usize;
+    /// What one takes beside the entries it handles.
+    const WORK: u64;
 }
 
 /// The arguments of such a call.
@@ -128,6 +130,7 @@ fn each<T: Request>(
         if !mmu.mm.settle(mmu.mem) {
             return Err(Refusal::Unfinished);
         }
+        mmu.mm.charge(T::WORK);
         handle(mmu, request)?;
         *next += 1;
     }

@@ -1,6 +1,6 @@
 //! `console_io`: the emergency console.
 
-use super::Answer;
+use super::{Answer, work};
 use crate::domain::Domain;
 use hypercalls::console::*;
 use hypercalls::{Errno, PAGE_SIZE, Vaddr};
@@ -29,6 +29,7 @@ fn write(dom: &mut Domain, cpu: usize, buffer: Vaddr, count: u64) -> Answer {
     while done < count {
         let at = buffer.add(done);
         let n = (PAGE_SIZE - at.offset()).min(count - done);
+        dom.mm.charge(work::bytes(n));
         let chunk = &mut bytes[..n as usize];
         let copied = dom.kernel_view(cpu).copy_in(at, chunk);
         copied.map_err(|_| Errno::EFAULT)?;
@@ -40,6 +41,7 @@ fn write(dom: &mut Domain, cpu: usize, buffer: Vaddr, count: u64) -> Answer {
 
 fn read(dom: &mut Domain, cpu: usize, buffer: Vaddr, count: u64) -> Answer {
     let bytes = dom.console.read(count as usize);
+    dom.mm.charge(work::bytes(bytes.len() as u64));
     let copied = dom.kernel_view(cpu).copy_out(buffer, &bytes);
     copied.map_err(|_| Errno::EFAULT)?;
     Ok(bytes.len() as i64)

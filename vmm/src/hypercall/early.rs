@@ -116,7 +116,8 @@ fn flushes_are_bounded_too() {
     }
     assert_eq!((g.regs.rax, g.get::<u32>(done)), (0, 120));
     let after = g.dom.stats.counters;
-    assert_eq!((most, after.early_flushes - before.early_flushes), (16, 60));
+    // Of 16 the requests themselves take the last.
+    assert_eq!((most, after.early_flushes - before.early_flushes), (15, 60));
     assert_eq!(after.hypercalls - before.hypercalls, 1);
     assert!(after.continuations >= 3);
     g.recount();

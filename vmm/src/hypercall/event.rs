@@ -1,6 +1,6 @@
 //! `event_channel_op`: binding, sending, masking, closing; two-level only.
 
-use super::{Answer, read, write};
+use super::{Answer, read, work, write};
 use crate::domain::{Binding, Domain};
 use hypercalls::event::*;
 use hypercalls::{DOMID_SELF, Errno};
@@ -22,6 +22,7 @@ pub(super) fn event_channel_op(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> 
         EVTCHNOP_BIND_IPI => {
             let mut asked: BindIpi = read(dom, cpu, at)?;
             vcpu(dom, asked.vcpu)?;
+            dom.mm.charge(work::PORTS);
             asked.port = dom.events.bind(Binding::Ipi, asked.vcpu)?;
             answer(dom, cpu, at, &asked, asked.port)
         }
@@ -30,6 +31,7 @@ pub(super) fn event_channel_op(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> 
             if asked.dom != DOMID_SELF {
                 return Err(Errno::EPERM);
             }
+            dom.mm.charge(work::PORTS);
             asked.port = dom.events.bind(Binding::Unbound(asked.remote_dom), 0)?;
             answer(dom, cpu, at, &asked, asked.port)
         }
@@ -58,6 +60,7 @@ fn bind_virq(dom: &mut Domain, asked: &BindVirq) -> Result<u32, Errno> {
         return Err(Errno::EINVAL);
     }
     vcpu(dom, asked.vcpu)?;
+    dom.mm.charge(work::PORTS);
     dom.events.bind_virq(asked.virq, asked.vcpu)
 }
 
@@ -105,7 +108,10 @@ fn close(dom: &mut Domain, port: u32) -> Answer {
 fn send(dom: &mut Domain, port: u32) -> Answer {
     match dom.events.port(port).ok_or(Errno::EINVAL)?.binding {
         Binding::Ipi => dom.notify(port),
-        Binding::Host => dom.serve(port),
+        Binding::Host => {
+            dom.mm.charge(work::SERVICE);
+            dom.serve(port);
+        }
         Binding::Unbound(_) => {}
         Binding::Closed | Binding::Virq(_) => return Err(Errno::EINVAL),
     }
@@ -135,6 +141,8 @@ fn reset(dom: &mut Domain, domain: u16) -> Answer {
         return Err(Errno::ESRCH);
     }
     let bound: Vec<u32> = dom.events.bound().collect();
+    dom.mm
+        .charge(work::PORTS + work::ELEMENT * bound.len() as u64);
     for port in bound {
         close(dom, port)?;
     }

@@ -1,7 +1,7 @@
 //! `grant_table_op`: a table the guest can set up and write grants to. There is no other domain
 //! that would use them, and none whose grants could be mapped.
 
-use super::{Answer, DOMID, read, write};
+use super::{Answer, DOMID, read, work, write};
 use crate::domain::{Domain, GRANT_FRAMES};
 use hypercalls::grant_table::*;
 use hypercalls::{DOMID_SELF, DomId, Errno};
@@ -46,7 +46,7 @@ pub(super) fn grant_table_op(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> An
 
 /// Answers every element of an array.
 fn each<T: FromBytes + IntoBytes + Immutable>(
-    dom: &Domain,
+    dom: &mut Domain,
     cpu: usize,
     at: u64,
     count: u32,
@@ -56,6 +56,7 @@ fn each<T: FromBytes + IntoBytes + Immutable>(
         return Err(Errno::EINVAL);
     }
     for i in 0..u64::from(count) {
+        dom.mm.charge(work::ANSWERED);
         let at = at.wrapping_add(i * size_of::<T>() as u64);
         let mut op: T = read(dom, cpu, at)?;
         answer(&mut op);

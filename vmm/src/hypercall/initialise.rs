@@ -2,7 +2,7 @@
 
 use super::descriptor::load_gdt;
 use super::mmuext::{LDT_ENTRIES, Ldt};
-use super::{Answer, read};
+use super::{Answer, read, work};
 use crate::domain::{Domain, Entry, Regs};
 use hypercalls::segment::FIRST_RESERVED_GDT_ENTRY;
 use hypercalls::vcpu::VcpuGuestContext;
@@ -16,6 +16,7 @@ const VGCF_SYSCALL_MASKS: u64 = 1 << 4;
 /// Gives a vCPU its first state. Everything is checked before anything is taken; the table and
 /// the GDT, which take references, come last.
 pub(super) fn initialise(dom: &mut Domain, cpu: usize, target: usize, arg: u64) -> Answer {
+    dom.mm.charge(work::CONTEXT);
     let context: Box<VcpuGuestContext> = Box::new(read(dom, cpu, arg)?);
     if dom.vcpus[target].initialised {
         return Err(Errno::EEXIST);

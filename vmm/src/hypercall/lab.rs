@@ -1,6 +1,6 @@
 //! The measuring guest's own hypercall: sections, comparisons, results. See `hypercalls::lab`.
 
-use super::{Answer, read};
+use super::{Answer, read, work};
 use crate::domain::{Domain, LabError};
 use crate::memory::Memory;
 use crate::mm::walk::l1_entry;
@@ -49,6 +49,7 @@ fn check(dom: &mut Domain, cpu: usize, at: u64, count: u64) -> Answer {
     let root = dom.vcpus[cpu].kernel_base;
     let mut differ = 0;
     for i in 0..count {
+        dom.mm.charge(work::ANSWERED);
         let expected: ExpectedPte = read(dom, cpu, at.wrapping_add(i * 16))?;
         let held = held(&dom.memory, root, Vaddr(expected.va));
         let mismatch = mismatch(&expected, held);

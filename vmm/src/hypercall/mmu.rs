@@ -3,6 +3,7 @@
 
 use super::batch::{Batch, Request};
 use super::mmuext::Ldt;
+use super::work;
 use crate::memory::Memory;
 use crate::mm::{GuestView, Mm, Owner, Refusal, Update};
 use crate::stats::Operations;
@@ -99,6 +100,7 @@ impl Foreign {
 
 impl Request for MmuUpdate {
     const AHEAD: usize = 32;
+    const WORK: u64 = work::UPDATE;
 }
 
 /// `mmu_update` (array, count, done, foreign domain | table domain + 1 << 16).

@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, Request};
 use super::mmu::{Foreign, Mmu, Progress, foreign};
+use super::work;
 use crate::mm::{Refusal, is_guest};
 use hypercalls::mmu::*;
 use hypercalls::{DomId, Level, Mfn, Nr, PAGE_SIZE, Vaddr};
@@ -21,6 +22,7 @@ pub const LDT_ENTRIES: u64 = (64 << 10) / 8;
 impl Request for MmuextOp {
     // A request may change the tables that the next one is read by.
     const AHEAD: usize = 1;
+    const WORK: u64 = work::OPERATION;
 }
 
 /// `mmuext_op` (array, count, done, foreign domain).

@@ -28,9 +28,12 @@ pub mod va_mapping;
 mod vcpu;
 mod version;
 mod vm_assist;
+mod work;
 
 #[cfg(test)]
 mod bounded;
+#[cfg(test)]
+mod charged;
 #[cfg(test)]
 mod early;
 #[cfg(test)]
@@ -153,6 +156,10 @@ impl Calls for Entries<'_> {
 
     fn work(&self) -> u64 {
         self.dom.mm.work()
+    }
+
+    fn charge(&mut self, work: u64) {
+        self.dom.mm.charge(work);
     }
 
     fn is_over(&self) -> bool {

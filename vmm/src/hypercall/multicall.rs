@@ -4,6 +4,7 @@
 use super::batch::{MAX_REQUESTS, MAX_WORK};
 use super::call::POISON;
 use super::mmu::Progress;
+use super::work;
 use crate::mm::{GuestView, Refusal, array_ok};
 use hypercalls::multicall::MulticallEntry;
 use hypercalls::{Nr, Vaddr};
@@ -19,6 +20,9 @@ pub trait Calls {
 
     /// The rules' work counter ([`crate::mm::Mm::work`]).
     fn work(&self) -> u64;
+
+    /// Adds to it ([`crate::mm::Mm::charge`]).
+    fn charge(&mut self, work: u64);
 
     /// Whether the work of this trap is done ([`crate::mm::Mm::is_over`]).
     fn is_over(&self) -> bool {
@@ -57,6 +61,7 @@ pub fn multicall<C: Calls>(calls: &mut C, args: [u64; 6]) -> Result<Progress, C:
         if over || next >= MAX_REQUESTS {
             return Ok(rest(at, count - next));
         }
+        calls.charge(work::ENTRY);
         match entry(calls, at)? {
             Entry::Done => {}
             Entry::Again => return Ok(rest(at, count - next)),

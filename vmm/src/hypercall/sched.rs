@@ -1,6 +1,6 @@
 //! `sched_op`: giving the CPU away, waiting, ending.
 
-use super::{Answer, read};
+use super::{Answer, read, work};
 use crate::domain::{Domain, State, Step, Wait};
 use hypercalls::Errno;
 use hypercalls::event::NR_EVENT_CHANNELS;
@@ -35,11 +35,12 @@ fn block(dom: &mut Domain, cpu: usize) -> Result<Answer, Step> {
     wait(dom, cpu, Wait::Event)
 }
 
-fn wanted(dom: &Domain, cpu: usize, at: u64) -> Result<Wait, Errno> {
+fn wanted(dom: &mut Domain, cpu: usize, at: u64) -> Result<Wait, Errno> {
     let asked: SchedPoll = read(dom, cpu, at)?;
     if asked.nr_ports > SCHED_POLL_MAX_PORTS {
         return Err(Errno::EINVAL);
     }
+    dom.mm.charge(work::ELEMENT * u64::from(asked.nr_ports));
     let mut ports = Vec::with_capacity(asked.nr_ports as usize);
     for i in 0..u64::from(asked.nr_ports) {
         let port: u32 = read(dom, cpu, asked.ports.wrapping_add(i * 4))?;

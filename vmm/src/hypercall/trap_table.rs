@@ -1,6 +1,6 @@
 //! `set_trap_table`: the guest kernel's exception handlers.
 
-use super::{Answer, read};
+use super::{Answer, read, work};
 use crate::domain::Domain;
 use hypercalls::trap::TrapInfo;
 use hypercalls::{Errno, Vaddr};
@@ -18,6 +18,7 @@ pub(super) fn set_trap_table(dom: &mut Domain, cpu: usize, args: [u64; 6]) -> An
     }
     for i in 0..MAX_ENTRIES {
         let at = table.wrapping_add(i * size_of::<TrapInfo>() as u64);
+        dom.mm.charge(work::ELEMENT);
         let info: TrapInfo = read(dom, cpu, at)?;
         if info.address == 0 {
             return Ok(0);

@@ -158,11 +158,18 @@ impl Mm {
         self.effects.flush.page(mask & self.vcpus, va);
     }
 
-    /// Entries handled since the start: what bounds a hypercall. Only differences matter.
+    /// Entries handled since the start, of about 4 ns each: what bounds a trap. Only differences
+    /// matter.
     #[must_use]
     #[inline]
     pub fn work(&self) -> u64 {
         self.work
+    }
+
+    /// Counts what took as long as so many entries, and was none.
+    #[inline]
+    pub fn charge(&mut self, work: u64) {
+        self.work += work;
     }
 
     /// Logs a store for the host to show to the CPU.

@@ -179,7 +179,8 @@ fn heavy_requests_are_cut_sooner() {
     let Progress::Continue(next) = mmuext_op(&mut machine.mmu(), args) else {
         panic!("not cut");
     };
-    let handled = super::super::batch::MAX_WORK / 512;
+    let each = 512 + super::super::work::OPERATION;
+    let handled = super::super::batch::MAX_WORK.div_ceil(each);
     assert_eq!(next[0], va(DATA).0 + handled * 24);
     machine.check();
 }

@@ -29,6 +29,9 @@ impl Calls for Dispatch {
     fn work(&self) -> u64 {
         self.0.mm.work()
     }
+    fn charge(&mut self, work: u64) {
+        self.0.mm.charge(work);
+    }
     fn refuse(&mut self, refusal: Refusal) -> i64 {
         self.0.mm.refuse(refusal)
     }
