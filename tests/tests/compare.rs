@@ -90,6 +90,56 @@ fn nothing_changed_and_better_are_right() {
 }
 
 #[test]
+fn what_is_no_longer_measured_is_worse() {
+    let dir = scratch("compare-lost");
+    let good = report(&dir, "generic");
+    let edited = |name: &str, edit: fn(&mut Vec<Value>)| {
+        let text = fs::read(&good).expect("written");
+        let mut report: Value = serde_json::from_slice(&text).expect("JSON");
+        edit(report["results"].as_array_mut().expect("rows"));
+        let file = dir.join(name).display().to_string();
+        fs::write(&file, report.to_string()).expect("writable");
+        xenlet(&["compare", &good, &file])
+    };
+    let skipped = edited("skipped.json", |rows| rows[0]["verdict"] = "skip".into());
+    assert_eq!(skipped.status.code(), Some(1));
+    let text = stdout(&skipped);
+    assert!(
+        text.contains("no longer measured: 1 rows: mprotect\n"),
+        "{text}"
+    );
+    let missing = edited("missing.json", |rows| drop(rows.remove(0)));
+    assert_eq!(missing.status.code(), Some(1));
+    let text = stdout(&missing);
+    assert!(text.contains("not in B: mprotect/generic\n"), "{text}");
+}
+
+#[test]
+fn reports_of_other_sizes_are_refused_with_both_values() {
+    let dir = scratch("compare-sizes");
+    let one = |name: &str, axis: [&str; 2]| {
+        let file = dir.join(name).display().to_string();
+        let args = ["lab", "--backend", "direct", "--policy", "generic"];
+        let more = ["--workload", "mprotect", "--format", "json", "--out", &file];
+        let ran = xenlet(&[&args[..], &more, &axis].concat());
+        assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
+        file
+    };
+    let a = one("a.json", ["--ptes", "512"]);
+    for (axis, values) in [
+        (["--ptes", "64"], ["ptes 512", "ptes 64"]),
+        (["--batch", "8"], ["batch linux", "batch 8"]),
+        (["--cpus", "2"], ["cpus 1", "cpus 2"]),
+    ] {
+        let ran = xenlet(&["compare", &a, &one("b.json", axis)]);
+        assert_eq!(ran.status.code(), Some(2), "{axis:?}");
+        assert_eq!(stdout(&ran), "", "{axis:?}");
+        let said = stderr(&ran);
+        assert!(values.iter().all(|v| said.contains(v)), "{said}");
+    }
+}
+
+#[test]
 fn a_bad_report_is_named_with_its_place() {
     let dir = scratch("compare-bad");
     let good = report(&dir, "generic");

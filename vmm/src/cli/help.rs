@@ -72,8 +72,8 @@ Examples:
   xenlet compare 6.12.json 7.2.json --format markdown     two of `xenlet measure`
 
 Rows are joined by workload and policy, or by workload alone if each report holds one policy and
-they differ. More traps or direct writes than the tolerance allows, or a worse verdict, in any row
-is exit code 1. Of two measured kernels, rows are joined by operation, pages and depth; where every
+they differ; rows of other PTEs, batch or vCPUs do not compare (exit code 2). More traps or direct
+writes than the tolerance allows, a worse verdict, a skip, or no row any more is exit code 1. Of two measured kernels, rows are joined by operation, pages and depth; where every
 repetition of the second exceeds every one of the first by more than noise, it is worse.";
 
 /// Below `report --help`.

@@ -2,7 +2,8 @@
 //!
 //! Comes in: two lab reports. Goes out: a [`Comparison`], whose rows are joined by workload and
 //! policy; or by workload alone where each report holds one policy and they differ, which is how
-//! one policy is held against another.
+//! one policy is held against another. Rows that are joined must have been measured alike: the same
+//! PTEs, batch and vCPUs. What the second report lacks or skips is a loss, as is what fails in it.
 
 mod cause;
 mod input;
@@ -37,6 +38,16 @@ pub enum CompareError {
         /// The rows' policy.
         policy: String,
     },
+    /// The counts of two rows do not mean the same.
+    #[error("{workload}: {a}, {b}: these counts do not compare")]
+    Axis {
+        /// The rows' workload.
+        workload: String,
+        /// What the first report has there: its name, the axis, the value.
+        a: String,
+        /// What the second has.
+        b: String,
+    },
     /// No row of one is in the other.
     #[error("{a} and {b} have no row in common")]
     NothingInCommon {
@@ -64,7 +75,7 @@ pub struct Comparison {
     pub causes: Vec<String>,
     /// Rows of both, worst first.
     pub rows: Vec<Row>,
-    /// Rows of the first alone.
+    /// Rows of the first alone: each is a loss.
     pub only_a: Vec<String>,
     /// Rows of the second alone.
     pub only_b: Vec<String>,
@@ -74,10 +85,17 @@ impl Comparison {
     /// How the process should end.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        match self.rows.iter().any(|r| r.change == Change::Worse) {
-            true => Exit::CheckFailed,
-            false => Exit::Done,
+        match self.worse() {
+            0 => Exit::Done,
+            _ => Exit::CheckFailed,
         }
+    }
+
+    /// How many rows are worse, those that the second report lacks among them.
+    #[must_use]
+    pub fn worse(&self) -> usize {
+        let worse = self.rows.iter().filter(|r| r.change == Change::Worse);
+        worse.count() + self.only_a.len()
     }
 }
 
@@ -87,7 +105,7 @@ type Rows<'a> = BTreeMap<Key<'a>, &'a ResultRow>;
 /// Compares two reports, each with the name it is to be called by.
 ///
 /// # Errors
-/// If a row's name is not unique, or no row is in both.
+/// If a row's name is not unique, no row is in both, or one was measured differently.
 pub fn compare(
     (a_name, a): (&str, &LabReport),
     (b_name, b): (&str, &LabReport),
@@ -98,24 +116,51 @@ pub fn compare(
     let in_b = index(b_name, b, across)?;
     let both = a.results.iter().filter_map(|row| {
         let other = in_b.get(&key(row, across))?;
-        Some(Row::new(row, other, tolerance_pct))
+        let alike = measured_alike((a_name, row), (b_name, other));
+        Some(alike.map(|()| Row::new(row, other, tolerance_pct)))
     });
-    let mut rows: Vec<Row> = both.collect();
+    let mut rows: Vec<Row> = both.collect::<Result<_, _>>()?;
     if rows.is_empty() {
         let (a, b) = (a_name.to_owned(), b_name.to_owned());
         return Err(CompareError::NothingInCommon { a, b });
     }
     rows.sort_by(Row::worst_first);
+    let only_a = only(a, &in_b, across);
+    let mut causes = cause::lines(&rows);
+    causes.extend(cause::missing(&only_a, b_name));
     Ok(Comparison {
         schema: COMPARE_SCHEMA,
         xenlet: Version::this(),
         a: a_name.to_owned(),
         b: b_name.to_owned(),
         tolerance_pct,
-        causes: cause::lines(&rows),
+        causes,
         rows,
-        only_a: only(a, &in_b, across),
+        only_a,
         only_b: only(b, &in_a, across),
+    })
+}
+
+/// Whether two rows differ in nothing that the counts depend on. The backend is none of that.
+fn measured_alike(
+    (a_name, a): (&str, &ResultRow),
+    (b_name, b): (&str, &ResultRow),
+) -> Result<(), CompareError> {
+    let axes = |r: &ResultRow| {
+        [
+            ("ptes", r.ptes.to_string()),
+            ("batch", r.batch.to_string()),
+            ("cpus", r.cpus.to_string()),
+        ]
+    };
+    let mut both = axes(a).into_iter().zip(axes(b));
+    let Some(((axis, in_a), (_, in_b))) = both.find(|(a, b)| a != b) else {
+        return Ok(());
+    };
+    Err(CompareError::Axis {
+        workload: a.workload.clone(),
+        a: format!("{a_name} has {axis} {in_a}"),
+        b: format!("{b_name} has {axis} {in_b}"),
     })
 }
 

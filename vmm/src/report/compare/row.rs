@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// More traps or direct writes than the tolerance allows, or a worse verdict.
+    /// More traps or direct writes than the tolerance allows, a worse verdict, or a skip.
     Worse,
     /// Within the tolerance.
     Same,
@@ -60,6 +60,11 @@ impl Side {
             verdict: row.verdict,
             counted: row.counted(),
         }
+    }
+
+    /// Whether it is skipped, and `before` was not: whatever is wrong there would not be seen.
+    pub(super) fn lost(&self, before: &Side) -> bool {
+        self.verdict == Verdict::Skip && before.verdict != Verdict::Skip
     }
 
     /// The verdict as a degree: what must not grow.
@@ -120,14 +125,14 @@ impl Row {
         }
     }
 
-    /// What the growth comes from, if the batches tell.
+    /// What the loss comes from, if the row tells.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         Cause::of(self)
     }
 
     /// Worst first: newly failing rows, then lost batching where both sides are sound, then by
-    /// how much the traps grew, then by how many.
+    /// how much the traps grew, then by how many. What is skipped now has no counts: last.
     pub(super) fn worst_first(&self, other: &Row) -> Ordering {
         let fails = |r: &Row| r.b.is_bad() && !r.a.is_bad();
         let sound = |r: &Row| r.a.verdict == Verdict::Pass && r.b.verdict == Verdict::Pass;
@@ -145,12 +150,14 @@ impl Row {
     }
 }
 
-/// Counts are compared only where both sides have them; a worse verdict is worse in any case.
+/// Counts are compared only where both sides have them; a worse verdict is worse in any case, and
+/// so is none where there was one.
 fn change(a: &Side, b: &Side, tolerance_pct: f64) -> Change {
     let counted = a.counted && b.counted;
     let grew = |a: u64, b: u64| counted && b as f64 > a as f64 * (1.0 + tolerance_pct / 100.0);
     let worse = |a: &Side, b: &Side| {
-        b.severity() > a.severity()
+        b.lost(a)
+            || b.severity() > a.severity()
             || grew(a.traps, b.traps)
             || grew(a.emulated_writes, b.emulated_writes)
     };

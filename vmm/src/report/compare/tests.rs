@@ -1,6 +1,7 @@
 //! Joins, order, tolerance and what is refused.
 
 use super::*;
+use crate::config::{Backend, Batch};
 use crate::report::Verdict;
 use crate::report::fixture::{cell, report};
 use crate::report::json;
@@ -95,6 +96,45 @@ fn what_was_not_counted_is_judged_by_its_verdict() {
 }
 
 #[test]
+fn a_row_that_is_skipped_now_is_a_loss() {
+    for lost in [Verdict::Pass, Verdict::Bug, Verdict::Fail] {
+        let (mut a, mut b) = (generic(), generic());
+        a.results[1].verdict = lost;
+        b.results[1].verdict = Verdict::Skip;
+        let c = compared(&a, &b, 0.0);
+        assert_eq!(c.exit(), Exit::CheckFailed, "{lost:?}");
+        assert_eq!(c.causes, ["no longer measured: 1 rows: mprotect"]);
+        assert!(table(&c).contains("skipped now"), "{}", table(&c));
+        let back = compared(&b, &a, 0.0);
+        let worse = lost != Verdict::Pass;
+        assert_eq!(back.exit() == Exit::CheckFailed, worse, "{lost:?}");
+    }
+}
+
+#[test]
+fn rows_that_were_measured_differently_do_not_compare() {
+    let refused = |edit: fn(&mut ResultRow)| {
+        let mut b = generic();
+        b.results.iter_mut().for_each(edit);
+        let e = compare(("a", &generic()), ("b", &b), 0.0);
+        e.expect_err("other counts").to_string()
+    };
+    assert_eq!(
+        refused(|r| r.ptes = 64),
+        "munmap: a has ptes 512, b has ptes 64: these counts do not compare"
+    );
+    let batch = refused(|r| r.batch = Batch::Updates(7));
+    assert!(batch.contains("batch linux, b has batch 7"), "{batch}");
+    let cpus = refused(|r| r.cpus = 2);
+    assert!(cpus.contains("cpus 1, b has cpus 2"), "{cpus}");
+    let mut kvm = generic();
+    kvm.results
+        .iter_mut()
+        .for_each(|r| r.backend = Backend::Kvm);
+    assert_eq!(compared(&generic(), &kvm, 0.0).exit(), Exit::Done);
+}
+
+#[test]
 fn rows_of_one_side_are_named_and_none_in_common_is_refused() {
     let one = report(
         &["mprotect"],
@@ -103,6 +143,17 @@ fn rows_of_one_side_are_named_and_none_in_common_is_refused() {
     );
     let c = compared(&generic(), &one, 0.0);
     assert_eq!(c.only_a, ["munmap/generic"]);
+    assert_eq!((c.exit(), c.worse()), (Exit::CheckFailed, 1));
+    assert_eq!(c.causes, ["not in b.json: 1 rows: munmap/generic"]);
+    let text = table(&c);
+    assert!(text.contains("2 rows: 1 worse, 1 same, 0 better"), "{text}");
+    assert!(text.contains("worse, not in B: munmap/generic"), "{text}");
+    assert!(ktap(&c).contains("1..2\n"), "{}", ktap(&c));
+    assert!(ktap(&c).contains("not ok 2 munmap/generic # missing"));
+    assert!(csv(&c).ends_with("munmap,generic,,,,,,,,missing\n"));
+    let back = compared(&one, &generic(), 0.0);
+    assert_eq!((back.exit(), back.only_a.len()), (Exit::Done, 0));
+    assert_eq!(back.only_b, ["munmap/generic"]);
     let other = report(&["fork"], &["generic"], &[]);
     assert!(compare(("a", &one), ("b", &other), 0.0).is_err());
     let mut twice = one.clone();

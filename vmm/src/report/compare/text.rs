@@ -55,21 +55,22 @@ fn summary(c: &Comparison) -> String {
     let count = |change| c.rows.iter().filter(|r| r.change == change).count();
     let mut out = format!(
         "{} rows: {} worse, {} same, {} better; tolerance {}%\n",
-        c.rows.len(),
-        count(Change::Worse),
+        c.rows.len() + c.only_a.len(),
+        c.worse(),
         count(Change::Same),
         count(Change::Better),
         c.tolerance_pct
     );
-    for (name, only) in [("A", &c.only_a), ("B", &c.only_b)] {
-        if !only.is_empty() {
-            out.push_str(&format!("only in {name}: {}\n", only.join(" ")));
-        }
+    if !c.only_a.is_empty() {
+        out.push_str(&format!("worse, not in B: {}\n", c.only_a.join(" ")));
+    }
+    if !c.only_b.is_empty() {
+        out.push_str(&format!("only in B: {}\n", c.only_b.join(" ")));
     }
     out
 }
 
-/// A line a row, worst first.
+/// A line a row, worst first; last the rows of the first report alone, without a second side.
 #[must_use]
 pub fn csv(c: &Comparison) -> String {
     let header = [
@@ -98,12 +99,24 @@ pub fn csv(c: &Comparison) -> String {
             r.change.name().to_owned(),
         ]
     });
-    lines::table(header, rows)
+    lines::table(
+        header,
+        rows.chain(c.only_a.iter().map(|name| missing(name))),
+    )
 }
 
-/// A test a row, worst first.
+fn missing(name: &str) -> [String; 10] {
+    let (workload, policy) = name.split_once('/').unwrap_or((name, ""));
+    let mut line = [const { String::new() }; 10];
+    (line[0], line[1], line[9]) = (workload.into(), policy.into(), "missing".into());
+    line
+}
+
+/// A test a row, worst first; last the rows of the first report alone.
 #[must_use]
 pub fn ktap(c: &Comparison) -> String {
+    let missing = c.only_a.iter().zip(c.rows.len() + 1..);
+    let missing = missing.map(|(name, number)| format!("not ok {number} {name} # missing"));
     let rows = c.rows.iter().zip(1..).map(|(row, number)| {
         let status = if row.change == Change::Worse {
             "not ok"
@@ -125,5 +138,5 @@ pub fn ktap(c: &Comparison) -> String {
         }
         line
     });
-    test::document(&rows.collect::<Vec<_>>())
+    test::document(&rows.chain(missing).collect::<Vec<_>>())
 }
