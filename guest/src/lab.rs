@@ -83,10 +83,20 @@ fn cell_main(os: Os<'_>, workload: usize) {
     if done.is_ok() {
         done = work.alive();
     }
-    if done.is_ok() {
-        finish(os);
+    match done {
+        Ok(()) => finish(os),
+        Err(Stop::Bug(_)) => after_bug(os),
+        Err(_) => {}
     }
     os.core.verdict.close(done);
+}
+
+/// The modelled kernel has stopped; its tables can be looked at all the same. What it had been
+/// promised must be there, and what it had written since must be in the queue, whole.
+fn after_bug(os: Os<'_>) {
+    os.check_promised();
+    os.flush(Cause::Kernel);
+    os.check_all();
 }
 
 /// What holds at the end of every workload.

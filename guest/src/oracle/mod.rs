@@ -110,6 +110,18 @@ impl Os<'_> {
         }
     }
 
+    /// Compares what no queue may hold: all entries but those written since the last promise.
+    pub(crate) fn check_promised(self) {
+        let oracle = &self.core.oracle;
+        for (region, dirty) in oracle.regions.iter().zip(&oracle.dirty) {
+            let (from, to) = dirty.get();
+            if let Some(r) = region.get() {
+                let settled = (0..r.count).filter(|i| !(from..to).contains(i));
+                settled.for_each(|i| self.compare(&r, i));
+            }
+        }
+    }
+
     /// Compares one entry.
     pub(crate) fn compare(self, r: &Region, i: usize) {
         let (model, found) = (self.model(r, i), self.machine.read_pte(r.at(self, i)));

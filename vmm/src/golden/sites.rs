@@ -91,12 +91,14 @@ const SPLIT_EVERY: u32 = 128;
 /// Which entry is refused.
 const REFUSED: u32 = 15;
 
-const KASAN: Hazard = "KASAN shadow used before its entry is written";
-const ASLEEP: Hazard = "sleeps in a lazy section";
-const LEAK: Hazard = "disable ignored with softirqs off: the task stays lazy";
-const LOST: Hazard = "a refused request loses the rest of its batch";
-const REORDERED: Hazard = "the queued write lands after the immediate one";
-const STALE: Hazard = "read back while the write still waits";
+// The hazards by the names a report has for them; the guest has its own table of the same names.
+const UNMAPPED: Hazard = "KASAN shadow not mapped when it is used";
+const MAPPED: Hazard = "KASAN shadow still mapped after its page was freed";
+const ASLEEP: Hazard = "split_folio, which sleeps, in a lazy section";
+const LEAK: Hazard = "disable ignored with BH off: the task stays lazy";
+const LOST: Hazard = "mmu_update failed: what followed in the batch is lost";
+const REORDERED: Hazard = "B then T on one PTE: the queued write lands last";
+const STALE: Hazard = "pte_none(ptep_get) false after a queued pte_clear";
 
 /// What `workload` does there; `None` if the model does not know it.
 pub(super) fn site(workload: &str, at: Where) -> Option<Site> {
@@ -162,9 +164,8 @@ fn plain(workload: &str, at: Where) -> Option<Steps> {
         "lru_gen_look_around" => |n| section(times(n.min(AROUND), &[Rmw])),
         "pagemap_scan" => |n| section([times(n, &[Set]), vec![Flush]].concat()),
         "migrate" => |n| section([times(n, &[Rmw, Flush, Set]), vec![Flush]].concat()),
-        "kasan_populate" | "kasan_depopulate" => {
-            |n| section(times(n, &[Pause, Set, Resume, RelyOn(KASAN)]))
-        }
+        "kasan_populate" => |n| section(times(n, &[Pause, Set, Resume, RelyOn(UNMAPPED)])),
+        "kasan_depopulate" => |n| section(times(n, &[Pause, Set, Resume, RelyOn(MAPPED)])),
         "vmap_error" if old => |n| times(n / 2, &[Set]),
         "vmap_error" => |n| section(times(n / 2, &[Set])),
         "madvise_resched" if at.release == Release::V6_1 => |n| section(split(n, &[Sleep(ASLEEP)])),

@@ -200,6 +200,49 @@ mod tests {
         assert_eq!(report.results[0].expected_traps, None);
     }
 
+    /// A cell that ends in `bug`, which the model may expect there.
+    fn bug(workload: &str, policy: &str, bug: &str, edit: fn(&mut CellReport)) -> ResultRow {
+        let mut c = cell(workload, policy, 0, 0);
+        c.result.outcome = Outcome::Bug as u32;
+        c.result.bug = Text::new(bug);
+        edit(&mut c);
+        let config = config(&[workload], &[policy]);
+        assemble(&config, &[c], Host::default(), None)
+            .results
+            .remove(0)
+    }
+
+    #[test]
+    fn another_hazard_of_the_same_counts_is_not_the_expected_one() {
+        let lost = |name| {
+            bug("bh_mismatch", "generic", name, |c| {
+                (c.traps, c.updates, c.result.updates) = (16, 496, 496);
+                c.flush_reasons = [0, 0, 0, 0, 0, 0, 16, 0];
+                c.result.calls = c.flush_reasons;
+            })
+        };
+        let right = lost("disable ignored with BH off: the task stays lazy");
+        assert_eq!(right.verdict, Verdict::Bug, "{}", right.detail);
+        let other = lost("B then T on one PTE: the queued write lands last");
+        assert_eq!(other.verdict, Verdict::Fail);
+        assert!(
+            other.detail.contains("expected disable"),
+            "{}",
+            other.detail
+        );
+        assert_eq!(lost("").verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_bug_after_which_nobody_looked_fails() {
+        let name = "BUG_ON in enter_lazy";
+        let blind = bug("nest", "legacy-6.1", name, |c| c.result.compared = 0);
+        assert_eq!(blind.verdict, Verdict::Fail, "{}", blind.detail);
+        let wrong = bug("nest", "legacy-6.1", name, |c| c.result.differing = 1);
+        assert_eq!(wrong.verdict, Verdict::Fail);
+        assert_eq!(wrong.final_state, FinalState::Wrong);
+    }
+
     #[test]
     fn what_never_reported_is_not_a_gap() {
         let config = config(&["mprotect", "fork"], &["eager"]);

@@ -56,7 +56,9 @@ pub struct ResultRow {
     /// `traps` as the documented model has it; null where the modelled kernel stops in a BUG or
     /// has no such call site.
     pub expected_traps: Option<u64>,
-    /// Whether the page tables were right at every checkpoint and at the end.
+    /// Whether the page tables were right at every checkpoint and at the end, or, where the
+    /// modelled kernel stops in a BUG, there and once what waited was flushed. Nothing is compared
+    /// (`checks`) in a row that is skipped.
     pub final_state: FinalState,
     /// The row's verdict.
     pub verdict: Verdict,
