@@ -43,6 +43,8 @@ mutants! {
     VMAP_ERROR_NO_LEAVE = "vmap-error-no-leave", "vmap's error path skips leave (fea18c686320)";
     KASAN_NO_PAUSE = "kasan-no-pause", "KASAN writes its shadow without a pause (c519c3c0a113)";
     KASAN_SLEEPS = "kasan-sleeps", "KASAN allocates, which may sleep, in the section (b6ea95a34cbd)";
+    YOUNG_KEPT = "young-kept", "test_and_clear_young writes the entry, but leaves A";
+    COMMIT_DROPS_AD = "commit-drops-ad", "modify_prot_commit does not ask to keep A and D";
     NO_FINAL_FLUSH = "no-final-flush", "migrate unlocks before its TLB flush is queued";
 }
 

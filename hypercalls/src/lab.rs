@@ -104,7 +104,7 @@ pub struct ExpectedPte {
 }
 
 /// The bits of an entry that [`LAB_CHECK`] leaves out of the comparison: USER, ACCESSED, DIRTY,
-/// GLOBAL and Xen's kernel marker.
+/// GLOBAL and Xen's kernel marker. Whoever knows A or D reads the entry itself.
 pub const CHECK_IGNORES: u64 = 1 << 2 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 52;
 
 /// What became of a cell, as the guest saw it.

@@ -40,8 +40,12 @@ impl Os<'_> {
     /// `ptep_modify_prot_commit`: keeps A and D as they are by then. Goes through the buffer even
     /// outside lazy mode.
     pub(crate) fn modify_prot_commit(self, at: Maddr, pte: Pte) {
+        let command = match self.mutated(mutants::COMMIT_DROPS_AD) {
+            true => MMU_NORMAL_PT_UPDATE,
+            false => MMU_PT_UPDATE_PRESERVE_AD,
+        };
         let update = MmuUpdate {
-            ptr: at.0 | MMU_PT_UPDATE_PRESERVE_AD,
+            ptr: at.0 | command,
             val: pte.0,
         };
         self.batch(|q, config| q.update(config, update));

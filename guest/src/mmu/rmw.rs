@@ -3,6 +3,7 @@
 
 use crate::config::Rmw;
 use crate::kernel::Os;
+use crate::mutants;
 use hypercalls::lab::Cause;
 use hypercalls::mmu::MmuUpdate;
 use hypercalls::{Maddr, Pte, PteFlags};
@@ -27,8 +28,10 @@ impl Os<'_> {
     /// `ptep_test_and_clear_young`: touches the entry only if it is young.
     pub(crate) fn test_and_clear_young(self, at: Maddr) -> bool {
         let young = self.machine.read_pte(at).has(PteFlags::ACCESSED);
-        if young {
-            self.modify(at, |old| old.without(PteFlags::ACCESSED));
+        match self.mutated(mutants::YOUNG_KEPT) {
+            _ if !young => {}
+            true => self.modify(at, |old| old),
+            false => self.modify(at, |old| old.without(PteFlags::ACCESSED)),
         }
         young
     }

@@ -3,10 +3,13 @@
 use super::Mock;
 use crate::machine::{Access, Fault};
 use hypercalls::lab::{CHECK_IGNORES, ExpectedPte};
-use hypercalls::mmu::{MMU_COMMAND_MASK, MmuUpdate};
+use hypercalls::mmu::{MMU_COMMAND_MASK, MMU_PT_UPDATE_PRESERVE_AD, MmuUpdate};
 use hypercalls::trap::{PFEC_PRESENT, PFEC_WRITE};
 use hypercalls::{Errno, Level, Maddr, Mfn, Pte, PteFlags, Vaddr};
 use zerocopy::FromBytes;
+
+/// The bits the CPU itself sets in an entry.
+const AD: u64 = PteFlags::ACCESSED.union(PteFlags::DIRTY).bits();
 
 impl Mock {
     /// Applies the requests up to the first that is refused.
@@ -19,7 +22,9 @@ impl Mock {
             if leaf && table {
                 return Errno::EBUSY.to_ret();
             }
-            self.word(Maddr(request.ptr & !MMU_COMMAND_MASK)).set(new.0);
+            let word = self.word(Maddr(request.ptr & !MMU_COMMAND_MASK));
+            let keeps = request.ptr & MMU_COMMAND_MASK == MMU_PT_UPDATE_PRESERVE_AD;
+            word.set(new.0 | if keeps { word.get() & AD } else { 0 });
         }
         0
     }
@@ -63,12 +68,18 @@ impl Mock {
             return Err(Fault(0));
         }
         let word = self.word(pte.mfn().entry(va.offset() as usize / 8));
-        match access {
-            Access::Read => {}
+        let used = match access {
+            Access::Read => PteFlags::ACCESSED,
             Access::Write(_) if !pte.has(PteFlags::RW) => {
                 return Err(Fault(PFEC_PRESENT | PFEC_WRITE));
             }
-            Access::Write(value) => word.set(value),
+            Access::Write(value) => {
+                word.set(value);
+                PteFlags::ACCESSED | PteFlags::DIRTY
+            }
+        };
+        if let Some(at) = self.walk(va) {
+            self.word(at).set(pte.with(used).0);
         }
         Ok(word.get())
     }

@@ -11,7 +11,7 @@ use crate::meter::add;
 use crate::region::{Place, Region};
 use core::cell::Cell;
 use hypercalls::lab::CHECK_IGNORES;
-use hypercalls::{Maddr, Pte};
+use hypercalls::{Maddr, Pte, PteFlags};
 
 /// The oracle's state in one cell.
 pub(crate) struct Oracle {
@@ -134,6 +134,22 @@ impl Os<'_> {
                 r.place.name(),
                 found.0,
                 model.0
+            ));
+        }
+    }
+
+    /// Compares one of the bits that entries are otherwise compared without: the CPU sets it too, but
+    /// here the workload knows whether it has.
+    pub(crate) fn compare_bit(self, r: &Region, i: usize, bit: PteFlags, set: bool) {
+        let found = self.machine.read_pte(r.at(self, i));
+        let oracle = &self.core.oracle;
+        add(&oracle.compared, 1);
+        if found.has(bit) != set {
+            add(&oracle.differing, 1);
+            self.core.verdict.detail(format_args!(
+                "{} entry {i} is {:#x}: {bit:?} must be {set}",
+                r.place.name(),
+                found.0,
             ));
         }
     }

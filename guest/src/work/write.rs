@@ -87,9 +87,17 @@ impl Work<'_> {
         self.changed(r, i, self.os.model(r, i).without(PteFlags::RW));
     }
 
-    /// `ptep_test_and_clear_young` (T).
+    /// `ptep_test_and_clear_young` (T): A is gone at once, unless the axis queues such writes.
     pub(crate) fn make_old(&self, r: &Region, i: usize) {
         self.os.test_and_clear_young(r.at(self.os, i));
+        if self.os.config().rmw != Rmw::Queued {
+            self.os.compare_bit(r, i, PteFlags::ACCESSED, false);
+        }
+    }
+
+    /// After a workload that ages every page, none of which was used since.
+    pub(crate) fn all_old(&self, r: &Region) {
+        (0..r.count).for_each(|i| self.os.compare_bit(r, i, PteFlags::ACCESSED, false));
     }
 
     /// After a read-modify-write: visible at once, unless the axis queues them.

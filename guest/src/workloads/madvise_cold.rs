@@ -26,5 +26,7 @@ pub(super) fn age(w: &Work<'_>, r: &Region, i: usize) {
 
 fn run(w: &Work<'_>) -> Done {
     let r = w.region(Place::User, &|i| w.user(i))?;
-    w.each_locked(&r, Enter::WithPtes, |i| age(w, &r, i))
+    w.each_locked(&r, Enter::WithPtes, |i| age(w, &r, i))?;
+    w.all_old(&r);
+    Ok(())
 }

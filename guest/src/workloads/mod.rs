@@ -28,6 +28,7 @@ mod madvise_resched;
 mod migrate;
 mod migrate_cpu;
 mod mprotect;
+mod mprotect_dirty;
 mod mremap;
 mod munmap;
 mod nest;
@@ -61,8 +62,9 @@ pub struct WorkloadInfo {
 }
 
 /// The table of workloads.
-pub(crate) static TABLE: [WorkloadInfo; 41] = [
+pub(crate) static TABLE: [WorkloadInfo; 42] = [
     mprotect::INFO,
+    mprotect_dirty::INFO,
     fork::INFO,
     munmap::INFO,
     zap_swap::INFO,

@@ -6,7 +6,7 @@ use crate::memory::Memory;
 use crate::mm::{FrameType, walk};
 use guest::machine::{Access, Fault};
 use hypercalls::trap::{PFEC_PRESENT, PFEC_WRITE};
-use hypercalls::{Maddr, Mfn, PAGE_SIZE, Pte, Vaddr};
+use hypercalls::{Maddr, Mfn, PAGE_SIZE, Pte, PteFlags, Vaddr};
 
 impl Direct<'_> {
     pub(super) fn load(&self, at: Maddr) -> Pte {
@@ -54,9 +54,12 @@ impl Direct<'_> {
         let Ok(walk) = walk::walk(&domain.memory, domain.vcpus[self.cpu.get()].root(), va) else {
             return Err(Fault(write));
         };
+        if matches!(access, Access::Write(_)) && !walk.writable {
+            return Err(Fault(write | PFEC_PRESENT));
+        }
+        note_use(&domain.memory, &walk, access);
         match access {
             Access::Read => domain.memory.read_u64(walk.maddr).map_err(|_| Fault(write)),
-            Access::Write(_) if !walk.writable => Err(Fault(write | PFEC_PRESENT)),
             Access::Write(word) => domain
                 .memory
                 .write_u64(walk.maddr, word)
@@ -64,6 +67,16 @@ impl Direct<'_> {
                 .map_err(|_| Fault(write)),
         }
     }
+}
+
+/// What the CPU notes in the leaf of an address it uses: A, and D if it writes.
+fn note_use(memory: &Memory, walk: &walk::Walk, access: Access) {
+    let bits = match access {
+        Access::Read => PteFlags::ACCESSED,
+        Access::Write(_) => PteFlags::ACCESSED | PteFlags::DIRTY,
+    };
+    let noted = walk.leaf.with(bits);
+    store(memory, walk.leaf_at, Some(walk.leaf.0), noted.0);
 }
 
 /// A locked store to plain memory: what it held.

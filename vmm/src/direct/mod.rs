@@ -3,7 +3,8 @@
 //! [`Direct`] is the library's machine. A hypercall puts its arguments into the domain's memory
 //! and takes the same entry a trapped `syscall` takes, with registers; an event is delivered as
 //! an upcall frame and returned from by hypercall `iret`. So both backends count alike. What is
-//! missing is the CPU: loads and stores are translated by the page walk, and there is no TLB.
+//! missing is the CPU: loads and stores are translated by the page walk, which notes A and D in the
+//! leaf, and there is no TLB.
 
 mod access;
 mod cpus;

@@ -36,6 +36,7 @@ pub(super) struct Where {
 /// Every workload.
 pub(super) const NAMES: &[&str] = &[
     "mprotect",
+    "mprotect_dirty",
     "fork",
     "munmap",
     "zap_swap",
@@ -152,8 +153,8 @@ fn plain(workload: &str, at: Where) -> Option<Steps> {
     let old = at.release < Release::V7;
     Some(match workload {
         "vmap" if old => |n| times(n, &[Set]),
-        "mprotect" | "zap_swap" | "remap_pfn" | "apply_to_range" | "vmap" | "fork_then_section"
-        | "fork_depth_255" => |n| section(times(n, &[Set])),
+        "mprotect" | "mprotect_dirty" | "zap_swap" | "remap_pfn" | "apply_to_range" | "vmap"
+        | "fork_then_section" | "fork_depth_255" => |n| section(times(n, &[Set])),
         "madvise_cold" | "madvise_pageout" if at.release > Release::V6_1 => {
             |n| section(times(n, &[Rmw]))
         }
