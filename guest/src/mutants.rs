@@ -38,7 +38,8 @@ mutants! {
     RESUME_LOST = "resume-lost", "switching in does not batch again";
     STRICT_WINDOW = "strict-window", "preempted between the count and the hook: BUG (291b3abed657)";
     FORK_UNDERFLOW = "fork-underflow", "a new task starts with resume (bec6f41a6fe5)";
-    MADVISE_NO_LEAVE = "madvise-no-leave", "madvise's early exit forgets to leave";
+    MADVISE_NO_LEAVE = "madvise-no-leave", "madvise ends without leaving";
+    MADVISE_EXIT_NO_LEAVE = "madvise-exit-no-leave", "madvise's early exit enters again without leaving";
     SPLIT_WHILE_LAZY = "split-while-lazy", "a folio is split, which sleeps, while lazy";
     VMAP_ERROR_NO_LEAVE = "vmap-error-no-leave", "vmap's error path skips leave (fea18c686320)";
     KASAN_NO_PAUSE = "kasan-no-pause", "KASAN writes its shadow without a pause (c519c3c0a113)";

@@ -134,6 +134,21 @@ impl Os<'_> {
     }
 }
 
+impl Os<'_> {
+    /// Lets `r`'s L2 name its first table in every free entry up to number `count`.
+    pub(crate) fn repeat_table(self, r: &Region, count: usize) -> Result<(), Stop> {
+        let l1 = Pte::new(self.table(r.first + 2), TABLE);
+        (r.tables()..count).try_for_each(|n| {
+            let (ptr, val) = (r.l2_at(self, n).0, l1.0);
+            let rc = self.update_now(Cause::Kernel, MmuUpdate { ptr, val });
+            match rc {
+                0 => Ok(()),
+                _ => Err(Stop::Error("an L2 entry was refused")),
+            }
+        })
+    }
+}
+
 fn take(os: Os<'_>) -> Result<Mfn, Stop> {
     os.table_frame()
         .ok_or(Stop::Error("no frame left for a page table"))

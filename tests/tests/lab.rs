@@ -226,7 +226,8 @@ fn fork_depth(backend: Backend) {
     );
 }
 
-/// A section that goes on on another vCPU, and two that write one table at once.
+/// A section that goes on on another vCPU, and two of two vCPUs that write one table, one within the
+/// other.
 fn two_vcpus(backend: Backend) {
     let wanted = ["migrate_cpu", "two_writers"].map(str::to_owned).to_vec();
     let report = lab(&LabConfig {

@@ -2,7 +2,8 @@
 //!
 //! A vCPU without work blocks. Work is a task's number in its slot and an inter-processor
 //! interrupt; the vCPU that asked spins until the slot is empty again, so that only one of them
-//! runs the library's code at a time.
+//! runs the library's code at a time: its counters, model and tasks are cells without locks.
+//! Concurrent are the hypercalls' entries and exits, idling, and events; not two writers.
 #![allow(unsafe_code, reason = "a new vCPU's first state names raw addresses")]
 
 use crate::machine::Xen;

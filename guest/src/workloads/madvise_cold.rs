@@ -1,5 +1,6 @@
 //! `madvise_cold_or_pageout_pte_range`, cold: 6.1 takes the entry and sets it old; later kernels
-//! clear A in place.
+//! clear A in place. Both kinds of early exit are modelled elsewhere: cond_resched by
+//! `madvise_pageout`, the split of a folio by `madvise_resched`.
 
 use super::WorkloadInfo;
 use crate::config::Release;

@@ -1,5 +1,5 @@
 //! A section without a lock is taken off its CPU after 100 entries and goes on on another one:
-//! whatever it left in the first one's queue is stranded.
+//! whatever it left in the first one's queue is stranded. The first CPU waits meanwhile.
 
 use super::WorkloadInfo;
 use super::switch::point;

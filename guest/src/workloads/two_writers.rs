@@ -1,5 +1,6 @@
 //! Two CPUs write halves of one table, each in a section of its own: neither flushes what the other
-//! has queued.
+//! has queued. The second's section lies within the first's, whose writes wait meanwhile: sections
+//! overlap, writes do not, as one CPU runs at a time.
 
 use super::WorkloadInfo;
 use crate::frames::PER_TABLE;

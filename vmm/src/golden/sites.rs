@@ -40,6 +40,7 @@ pub(super) const NAMES: &[&str] = &[
     "fork",
     "munmap",
     "zap_swap",
+    "zap_pagealloc",
     "mremap",
     "remap_pfn",
     "apply_to_range",
@@ -48,11 +49,14 @@ pub(super) const NAMES: &[&str] = &[
     "madvise_cold",
     "madvise_pageout",
     "madvise_free",
+    "madvise_free_swap",
     "madvise_resched",
     "pagemap_scan",
     "migrate",
+    "migrate_shared",
     "uffd_move",
     "lru_gen_walk",
+    "lru_gen_walk_pmd",
     "lru_gen_look_around",
     "kasan_populate",
     "kasan_depopulate",
@@ -89,6 +93,10 @@ const PREEMPTED: u32 = 100;
 const AROUND: u32 = 64;
 /// How often madvise meets a large folio.
 const SPLIT_EVERY: u32 = 128;
+/// After how many entries pageout gives way.
+const GIVES_WAY_EVERY: u32 = 32;
+/// Pages a gather holds before it needs one of its own.
+const GATHERED: u32 = 8;
 /// Which entry is refused.
 const REFUSED: u32 = 15;
 
@@ -96,6 +104,8 @@ const REFUSED: u32 = 15;
 const UNMAPPED: Hazard = "KASAN shadow not mapped when it is used";
 const MAPPED: Hazard = "KASAN shadow still mapped after its page was freed";
 const ASLEEP: Hazard = "split_folio, which sleeps, in a lazy section";
+const RESCHEDULED: Hazard = "cond_resched in a lazy section";
+const RECLAIMED: Hazard = "reclaim_pages, which sleeps, in a lazy section";
 const LEAK: Hazard = "disable ignored with BH off: the task stays lazy";
 const LOST: Hazard = "mmu_update failed: what followed in the batch is lost";
 const REORDERED: Hazard = "B then T on one PTE: the queued write lands last";
@@ -153,24 +163,41 @@ fn plain(workload: &str, at: Where) -> Option<Steps> {
     let old = at.release < Release::V7;
     Some(match workload {
         "vmap" if old => |n| times(n, &[Set]),
-        "mprotect" | "mprotect_dirty" | "zap_swap" | "remap_pfn" | "apply_to_range" | "vmap"
-        | "fork_then_section" | "fork_depth_255" => |n| section(times(n, &[Set])),
-        "madvise_cold" | "madvise_pageout" if at.release > Release::V6_1 => {
-            |n| section(times(n, &[Rmw]))
+        "mprotect" | "mprotect_dirty" | "zap_swap" | "madvise_free_swap" | "remap_pfn"
+        | "apply_to_range" | "vmap" | "fork_then_section" | "fork_depth_255" => {
+            |n| section(times(n, &[Set]))
         }
-        "fork" | "mremap" | "madvise_cold" | "madvise_pageout" | "madvise_free" | "uffd_move" => {
+        "madvise_cold" if at.release > Release::V6_1 => |n| section(times(n, &[Rmw])),
+        "madvise_pageout" if at.release > Release::V6_1 => |n| {
+            let out = [Disable, Sleep(RESCHEDULED), Enable];
+            let aged = section(broken(n, GIVES_WAY_EVERY, &[Rmw], &out));
+            [aged, vec![Sleep(RECLAIMED)]].concat()
+        },
+        "madvise_pageout" => |n| {
+            let aged = section(times(n, &[Rmw, Set]));
+            [aged, vec![Sleep(RECLAIMED)]].concat()
+        },
+        "fork" | "mremap" | "madvise_cold" | "madvise_free" | "uffd_move" => {
             |n| section(times(n, &[Rmw, Set]))
         }
         "munmap" | "vunmap" | "lru_gen_walk" => |n| section(times(n, &[Rmw])),
         "lru_gen_look_around" => |n| section(times(n.min(AROUND), &[Rmw])),
         "pagemap_scan" => |n| section([times(n, &[Set]), vec![Flush]].concat()),
         "migrate" => |n| section([times(n, &[Rmw, Flush, Set]), vec![Flush]].concat()),
+        "migrate_shared" => |n| section([times(n, &[Rmw, Set]), vec![Flush]].concat()),
+        // No huge entries, and none that names a table may be written in place.
+        "lru_gen_walk_pmd" => |_| section([]),
         "kasan_populate" => |n| section(times(n, &[Pause, Set, Resume, RelyOn(UNMAPPED)])),
         "kasan_depopulate" => |n| section(times(n, &[Pause, Set, Resume, RelyOn(MAPPED)])),
         "vmap_error" if old => |n| times(n / 2, &[Set]),
         "vmap_error" => |n| section(times(n / 2, &[Set])),
-        "madvise_resched" if at.release == Release::V6_1 => |n| section(split(n, &[Sleep(ASLEEP)])),
-        "madvise_resched" => |n| section(split(n, &[Disable, Sleep(ASLEEP), Enable])),
+        "madvise_resched" if at.release == Release::V6_1 => {
+            |n| section(broken(n, SPLIT_EVERY, &[Rmw, Set], &[Sleep(ASLEEP)]))
+        }
+        "madvise_resched" => |n| {
+            let out = [Disable, Sleep(ASLEEP), Enable];
+            section(broken(n, SPLIT_EVERY, &[Rmw, Set], &out))
+        },
         _ => return None,
     })
 }
@@ -179,6 +206,11 @@ fn plain(workload: &str, at: Where) -> Option<Steps> {
 fn structured(workload: &str) -> Option<Steps> {
     Some(match workload {
         "nest" => |n| section(around(n, |inner| section(times(inner, &[Set])))),
+        "zap_pagealloc" => |n| {
+            let first = n.min(GATHERED);
+            let inner = if n > first { section([Set]) } else { vec![] };
+            section([times(first, &[Rmw]), inner, times(n - first, &[Rmw])].concat())
+        },
         "enable_in_pause" => |n| {
             let paused =
                 |inner| [vec![Pause], section(times(inner, &[Set])), vec![Resume]].concat();
@@ -239,14 +271,14 @@ fn around(n: u32, what: impl Fn(u32) -> Vec<Op>) -> Vec<Op> {
     .concat()
 }
 
-/// T and B, with something before every further large folio.
-fn split(n: u32, what: &[Op]) -> Vec<Op> {
-    let mut ops = times(n.min(SPLIT_EVERY), &[Rmw, Set]);
-    let mut done = SPLIT_EVERY;
+/// `each` for `n` entries, with something before every further `every` of them.
+fn broken(n: u32, every: u32, each: &[Op], what: &[Op]) -> Vec<Op> {
+    let mut ops = times(n.min(every), each);
+    let mut done = every;
     while done < n {
         ops.extend(what);
-        ops.extend(times((n - done).min(SPLIT_EVERY), &[Rmw, Set]));
-        done += SPLIT_EVERY;
+        ops.extend(times((n - done).min(every), each));
+        done += every;
     }
     ops
 }

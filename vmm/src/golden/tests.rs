@@ -35,6 +35,31 @@ fn rows_1_to_8() {
 }
 
 #[test]
+fn what_is_aged_is_written_in_place_or_not_at_all() {
+    for (workload, writes) in [
+        ("lru_gen_walk", 512),
+        ("lru_gen_look_around", 64),
+        ("lru_gen_walk_pmd", 0),
+        ("madvise_cold", 512),
+        ("madvise_pageout", 512),
+    ] {
+        let e = expect(workload, "generic", 512, Batch::Linux, 1);
+        assert_eq!((e.traps, e.emulated_writes), (Some(0), Some(writes)));
+    }
+}
+
+#[test]
+fn an_allocation_in_zap_nests() {
+    let enters = Err(Fate::Bug(api::BUG_ENTER));
+    assert_eq!(traps("zap_pagealloc", "legacy-6.1"), enters);
+    for policy in POLICIES.iter().filter(|p| **p != "legacy-6.1") {
+        assert_eq!(traps("zap_pagealloc", policy), Ok(1), "{policy}");
+    }
+    let few = expect("zap_pagealloc", "legacy-6.1", 8, Batch::Linux, 1);
+    assert_eq!((few.fate, few.traps), (Fate::Runs, Some(0)));
+}
+
+#[test]
 fn rows_9_to_13() {
     row("madvise_cold", 17, 0, 0, 0);
     row("madvise_free", 17, 17, 17, 512);
@@ -45,7 +70,10 @@ fn rows_9_to_13() {
     assert_eq!(traps("pagemap_scan", "legacy-6.12"), Ok(17));
     assert_eq!(traps("pagemap_scan", "generic"), Ok(17));
     assert_eq!(traps("pagemap_scan", "generic-7.2"), Ok(513));
+    row("madvise_pageout", 17, 0, 0, 0);
+    row("madvise_free_swap", 17, 17, 17, 512);
     row("migrate", 52, 52, 52, 1025);
+    row("migrate_shared", 17, 17, 17, 513);
     row("kasan_populate", 17, 17, 512, 512);
     let hazard = expect("kasan_populate", "legacy-6.12", 512, Batch::Linux, 1);
     assert!(matches!(hazard.fate, Fate::Bug(_)));
