@@ -27,6 +27,7 @@ mutants! {
     SPACE_OFF_BY_ONE = "space-off-by-one", "the space test is > instead of >=";
     MERGE_ACROSS_FLUSH = "merge-across-flush", "an update merges past a queued TLB flush";
     DROP_LAST = "drop-last-entry", "a flush loses its last update";
+    DROP_ENTRY = "drop-multicall-entry", "a multicall goes out without its last entry";
     FLUSH_FIRST = "flush-first", "TLB flushes are issued before the writes queued ahead of them";
     IRQ_QUEUES = "irq-queues", "set_pte in an interrupt queues behind the interrupted task";
     KMAP_DEFERRED = "kmap-deferred", "kmap_atomic's entry is left in the queue";
@@ -44,6 +45,7 @@ mutants! {
     VMAP_ERROR_NO_LEAVE = "vmap-error-no-leave", "vmap's error path skips leave (fea18c686320)";
     KASAN_NO_PAUSE = "kasan-no-pause", "KASAN writes its shadow without a pause (c519c3c0a113)";
     KASAN_SLEEPS = "kasan-sleeps", "KASAN allocates, which may sleep, in the section (b6ea95a34cbd)";
+    CLEAR_UNFLUSHED = "clear-unflushed", "pte_none is read after a pte_clear that nobody flushed";
     YOUNG_KEPT = "young-kept", "test_and_clear_young writes the entry, but leaves A";
     COMMIT_DROPS_AD = "commit-drops-ad", "modify_prot_commit does not ask to keep A and D";
     NO_FINAL_FLUSH = "no-final-flush", "migrate unlocks before its TLB flush is queued";

@@ -9,7 +9,8 @@ use std::{format, println};
 /// Workloads that say something about flushing; the rest only repeat them.
 const PLAN: &str = "ptes=200 policy=eager,legacy-6.1,generic workload=mprotect,mprotect_dirty,lru_gen_walk,vmap,migrate,\
     pagemap_scan,kasan_populate,nest,switch,switch_nested,preempt_window,irq,kernel_map_pages,\
-    kmap_atomic,enable_in_pause,vmalloc_fault,fork_then_section,madvise_resched,madvise_pageout,vmap_error,failing_request";
+    kmap_atomic,enable_in_pause,vmalloc_fault,fork_then_section,madvise_resched,madvise_pageout,vmap_error,failing_request,\
+    read_after_write";
 
 /// What a reader of the report would notice.
 fn face(cell: &Cellular) -> String {

@@ -1,5 +1,6 @@
 //! `kasan_populate_vmalloc_pte` under `apply_to_pte_range`: shadow is used at once, so each entry
-//! is written between pause and resume. Kernels without pause leave it in the queue.
+//! is written between pause and resume. Kernels without pause leave it in the queue. The pages are
+//! allocated before, as that may sleep (b6ea95a34cbd).
 
 use super::WorkloadInfo;
 use crate::machine::Access;
@@ -21,7 +22,24 @@ const STALE: &str = "KASAN shadow not mapped when it is used (c519c3c0a113)";
 
 fn run(w: &Work<'_>) -> Done {
     let r = w.region(Place::Kernel, &|_| Pte::EMPTY)?;
-    w.each(&r, Enter::WithPtes, |i| one(w, &r, i, w.kernel(i), STALE))
+    let inside = w.os.mutated(mutants::KASAN_SLEEPS);
+    for entries in w.tables() {
+        allocate(w, !inside);
+        w.section(&r, entries.clone(), Enter::WithPtes, || {
+            allocate(w, inside);
+            entries
+                .into_iter()
+                .try_for_each(|i| one(w, &r, i, w.kernel(i), STALE))
+        })?;
+    }
+    Ok(())
+}
+
+/// The shadow's pages, if this is where they are allocated.
+fn allocate(w: &Work<'_>, here: bool) {
+    if here {
+        w.might_sleep("KASAN allocates in a lazy section");
+    }
 }
 
 /// One shadow page mapped or unmapped, and looked at.
@@ -43,9 +61,6 @@ pub(super) fn one(w: &Work<'_>, r: &Region, i: usize, pte: Pte, stale: &'static 
 }
 
 fn paused(w: &Work<'_>, f: impl FnOnce() -> Done) -> Done {
-    if w.os.mutated(mutants::KASAN_SLEEPS) {
-        w.might_sleep("KASAN allocates in a lazy section");
-    }
     if w.os.mutated(mutants::KASAN_NO_PAUSE) {
         f()?;
         w.os.promised();

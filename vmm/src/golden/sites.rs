@@ -231,7 +231,7 @@ fn structured(workload: &str) -> Option<Steps> {
             .concat()
         },
         "rmw_reorder" => |n| section(cut(n, n / 2 + 1, &[Rmw, RelyOn(REORDERED)])),
-        "read_after_write" => |n| section(cut(n, n / 2 + 1, &[RelyOn(STALE)])),
+        "read_after_write" => |n| section(cut(n, n / 2 + 1, &[RelyOn(STALE), ArchFlush])),
         "failing_request" => refused,
         "bh_mismatch" => |n| {
             let closed = [IrqEnter, Disable, IrqExit, RelyOn(LEAK), Later];

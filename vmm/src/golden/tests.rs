@@ -145,6 +145,7 @@ fn what_stands_in_the_middle_of_a_section() {
         ("kernel_map_pages", 18, 513),
         ("vmalloc_fault", 18, 513),
         ("kmap_atomic", 19, 514),
+        ("read_after_write", 18, 512),
         ("enable_in_pause", 25, 505),
         ("madvise_resched", 20, 512),
         ("vmap_error", 9, 256),

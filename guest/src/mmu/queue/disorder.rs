@@ -30,6 +30,19 @@ impl Queue {
         }
     }
 
+    /// The mutant's loss: the last of several entries, whatever it asks for.
+    pub(super) fn drop_entry(&mut self) {
+        if self.used < 2 {
+            return;
+        }
+        self.used -= 1;
+        let entry = &self.entries[self.used];
+        if entry.op == Nr::MmuUpdate as u64 {
+            self.updates -= entry.args[1];
+        }
+        self.relocate &= !(1 << self.used);
+    }
+
     /// Moves TLB flushes to the front and, if `reverse`, turns each entry's updates round. How
     /// many flushes passed an update.
     pub(super) fn reorder(&mut self, reverse: bool) -> u64 {

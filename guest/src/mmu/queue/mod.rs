@@ -183,6 +183,9 @@ impl Queue {
         if mutants::chosen(config, mutants::DROP_LAST) {
             self.drop_last();
         }
+        if mutants::chosen(config, mutants::DROP_ENTRY) {
+            self.drop_entry();
+        }
         let early = mutants::chosen(config, mutants::FLUSH_FIRST);
         if config.order == Order::Reordering || early {
             issued.early_flushes = self.reorder(config.order == Order::Reordering);
