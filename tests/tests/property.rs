@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         check_of("every_policy_leaves_what_eager_leaves", equivalence),
         check_of("a_failure_shrinks_to_a_short_program", shrinking),
         check_of("programs_that_once_failed", regressions),
+        check_of("no_policy_is_left_out", no_policy_is_left_out),
     ])
 }
 
@@ -46,6 +47,14 @@ fn check(axes: &str, ops: &[Op]) {
     };
     if let Err(wrong) = Bench::new().check(&program, &SUBJECTS) {
         panic!("{program:?}: {wrong}");
+    }
+}
+
+/// A policy that nothing is held against would pass unseen.
+fn no_policy_is_left_out() {
+    let held = SUBJECTS.map(|s| s.policy);
+    for policy in guest::policies().iter().filter(|p| p.name != "eager") {
+        assert!(held.contains(&policy.name), "{}", policy.name);
     }
 }
 

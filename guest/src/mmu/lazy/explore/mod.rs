@@ -1,6 +1,7 @@
 //! The state machines, explored to the end: two tasks of one CPU, each with sections and pauses up
-//! to a depth, and at every call a preemption in its window, after it, or none. States are
-//! visited once, nearest first, so what is wrong comes with the shortest way there.
+//! to a depth, and at every call a preemption in its window, after it, or none; or an interrupt that
+//! writes, flushes, or has a section of its own. States are visited once, nearest first, so what is
+//! wrong comes with the shortest way there.
 
 mod subjects;
 mod world;
@@ -17,7 +18,19 @@ use world::{Open, State, Visit, Waits, World};
 /// Sections and pauses open at most, a task.
 const DEPTH: usize = 3;
 
-const CALLS: [Call; 7] = [Enable, Disable, Pause, Resume, ArchFlush, Write, Switch];
+const CALLS: [Call; 11] = [
+    Enable,
+    EnableWithPtes,
+    Disable,
+    Pause,
+    Resume,
+    ArchFlush,
+    Write,
+    Switch,
+    IrqWrite,
+    IrqFlush,
+    IrqSection,
+];
 
 const VISITS: [Option<Visit>; 3] = [None, Some(Visit::Looks), Some(Visit::Writes)];
 
@@ -47,14 +60,17 @@ impl Subject {
         let open = &state.open[state.now];
         let (depth, room) = (state.depth(), open.len() < DEPTH);
         let fits = match call {
-            Enable => room && depth < self.depth,
+            Enable | EnableWithPtes => room && depth < self.depth,
             Disable => matches!(open.last(), Some(Open::Section(_))),
             Resume => open.last() == Some(&Open::Pause),
             Pause => room && self.can_pause(state),
             Switch => depth <= self.switch_depth && visit.is_none(),
             ArchFlush | Write => true,
+            // 6.1 enters by the raw mode, which knows of no interrupt: a second time in a section.
+            IrqSection => visit.is_none() && depth < self.depth,
+            IrqWrite | IrqFlush => visit.is_none(),
         };
-        let deepest = depth + usize::from(call == Enable);
+        let deepest = depth + usize::from(matches!(call, Enable | EnableWithPtes));
         fits && (visit.is_none() || deepest <= self.switch_depth)
     }
 
@@ -95,8 +111,11 @@ impl Subject {
         if to.waiting[1 - to.now] {
             return said("the other task's write is stranded");
         }
-        if to.waiting[to.now] && call != Write && call != Enable && call != Resume {
+        if to.waiting[to.now] && call.promises() {
             return said("a write waits past its promise");
+        }
+        if to.lazy[to.now].hint.is_some() && to.depth() == 0 {
+            return said("a range outlives its section");
         }
         match to.waits() {
             Waits::Must if self.batches && !queues => said("a section does not queue"),

@@ -2,7 +2,10 @@
 
 use super::super::xen::BUG_ENTER;
 use super::DEPTH;
-use super::world::{Call::Enable, Visit};
+use super::world::{
+    Call::{Enable, IrqSection},
+    Visit,
+};
 use crate::config::Hooks;
 use std::println;
 
@@ -42,8 +45,8 @@ const OLDER: Subject = Subject {
     ..NESTED
 };
 
-#[test]
-fn every_policy_survives_preemption_at_every_step() {
+/// What is explored: each policy, and those that can have other hooks with them too.
+fn subjects() -> [Subject; 11] {
     let of = |name, subject: Subject| Subject { name, ..subject };
     let hooks = |name, hooks| Subject {
         name,
@@ -55,7 +58,7 @@ fn every_policy_survives_preemption_at_every_step() {
         batches: false,
         ..subject
     };
-    let subjects = [
+    [
         of("generic", NESTED),
         hooks("generic", Hooks::Task),
         of("arch-pause", NESTED),
@@ -76,8 +79,12 @@ fn every_policy_survives_preemption_at_every_step() {
             depth: 1,
             ..of("legacy-6.1", OLDER)
         },
-    ];
-    for subject in subjects {
+    ]
+}
+
+#[test]
+fn every_policy_survives_preemption_at_every_step() {
+    for subject in subjects() {
         let states = subject.explore();
         println!("{}: {states:?} states", subject.name);
         assert!(
@@ -86,6 +93,27 @@ fn every_policy_survives_preemption_at_every_step() {
             subject.name
         );
     }
+}
+
+#[test]
+fn no_policy_is_left_out() {
+    let explored = subjects().map(|s| s.name);
+    for policy in crate::policies() {
+        assert!(explored.contains(&policy.name), "{}", policy.name);
+    }
+}
+
+/// 6.1: an interrupt that enters finds the mode of whom it interrupts.
+#[test]
+fn legacy_6_1_dies_of_an_interrupts_section() {
+    let careless = Subject {
+        name: "legacy-6.1",
+        ..OLDER
+    };
+    let mut state = careless.start();
+    state = careless.step(&state, Enable, None).expect("it enters");
+    let bug = careless.step(&state, IrqSection, None);
+    assert_eq!(bug.err().as_deref(), Some(BUG_ENTER.name));
 }
 
 /// 7.0: preempted between the count and the hook, the mode is already taken (291b3abed657).

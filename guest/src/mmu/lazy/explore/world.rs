@@ -1,11 +1,12 @@
 //! A state that calls work on: two tasks' and a CPU's lazy state, the real policy, and a queue
 //! that only knows whose write waits.
 
-use super::super::{Bug, Context, CpuLazy, Policy, TABLE, TaskLazy, Token};
+use super::super::{Bug, Context, CpuLazy, Hint, Policy, TABLE, TaskLazy, Token};
 use super::Subject;
 use crate::config::Config;
-use Call::{ArchFlush, Disable, Enable, Pause, Resume, Switch, Write};
+use Call::*;
 use core::cell::{Cell, RefCell};
+use hypercalls::Vaddr;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -18,13 +19,34 @@ pub(super) enum Open {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Enable,
+    EnableWithPtes,
     Disable,
     Pause,
     Resume,
     ArchFlush,
     Write,
     Switch,
+    /// An interrupt that writes where the CPU stands.
+    IrqWrite,
+    /// One that calls `arch_flush_lazy_mmu_mode`.
+    IrqFlush,
+    /// One with a section of its own, and a write in it.
+    IrqSection,
 }
+
+impl Call {
+    /// Whether all that was written before is visible after it. Interrupts promise nothing to whom
+    /// they interrupt.
+    pub(super) fn promises(self) -> bool {
+        matches!(self, Disable | Pause | ArchFlush | Switch)
+    }
+}
+
+/// The range of every section that names one.
+const RANGE: Hint = Hint {
+    start: Vaddr(0),
+    end: Vaddr(0x1000),
+};
 
 /// What the other task does if the call is preempted: looks around, or writes where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +100,7 @@ pub(super) struct World {
     pub(super) waiting: [Cell<bool>; 2],
     pub(super) now: Cell<usize>,
     pub(super) visit: Cell<Option<Visit>>,
+    in_interrupt: Cell<bool>,
     pub(super) wrong: RefCell<Option<String>>,
 }
 
@@ -92,6 +115,7 @@ impl World {
             waiting: state.waiting.map(Cell::new),
             now: Cell::new(state.now),
             visit: Cell::new(None),
+            in_interrupt: Cell::new(false),
             wrong: RefCell::new(None),
         }
     }
@@ -100,7 +124,7 @@ impl World {
         let cx = Context {
             task: &self.lazy[self.now.get()],
             cpu: &self.cpu,
-            in_interrupt: false,
+            in_interrupt: self.in_interrupt.get(),
             config: Config {
                 hooks: self.subject.hooks,
                 ..Config::LINUX
@@ -144,11 +168,34 @@ impl World {
         self.switch();
     }
 
+    /// An interrupt does `f`. Its writes are direct, whatever it interrupts.
+    fn interrupt(&self, f: impl FnOnce()) {
+        self.in_interrupt.set(true);
+        f();
+        if self.on(|p, cx| p.queues(cx)) {
+            self.wrong
+                .borrow_mut()
+                .get_or_insert_with(|| "an interrupt's write waits".to_string());
+        }
+        self.in_interrupt.set(false);
+    }
+
+    fn irq_section(&self) {
+        if let Some(token) = self.note(self.on(|p, cx| p.enable(cx))) {
+            self.write();
+            self.note(self.on(|p, cx| p.disable(cx, token)));
+        }
+    }
+
     /// Makes the call; what is open after it.
     pub(super) fn call(&self, call: Call, mut open: Vec<Open>) -> Vec<Open> {
         match call {
             Enable => {
                 let token = self.note(self.on(|p, cx| p.enable(cx)));
+                open.push(Open::Section(token.unwrap_or_default()));
+            }
+            EnableWithPtes => {
+                let token = self.note(self.on(|p, cx| p.enable_with_ptes(cx, RANGE)));
                 open.push(Open::Section(token.unwrap_or_default()));
             }
             Pause => {
@@ -168,6 +215,11 @@ impl World {
             }
             Write => self.write(),
             Switch => self.switch(),
+            IrqWrite => self.interrupt(|| self.write()),
+            IrqFlush => self.interrupt(|| {
+                self.note(self.on(|p, cx| p.arch_flush(cx)));
+            }),
+            IrqSection => self.interrupt(|| self.irq_section()),
         }
         open
     }
