@@ -4,6 +4,7 @@
 use assert_cmd::Command;
 use hypercalls::elfnote;
 use hypercalls::mmu::MMUEXT_NEW_BASEPTR;
+use hypercalls::sched::{SCHEDOP_SHUTDOWN, SHUTDOWN_CRASH};
 use hypercalls::{DOMID_SELF, Nr};
 use serde_json::Value;
 use std::fs;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         ("full_devices", full_devices),
         ("a_guest_that_powers_off", a_guest_that_powers_off),
         ("a_guest_that_crashes", a_guest_that_crashes),
+        ("a_lab_guest_that_panics", a_lab_guest_that_panics),
         ("a_guest_that_runs_on", a_guest_that_runs_on),
         (
             "a_lab_guest_that_does_not_measure",
@@ -904,6 +906,35 @@ fn a_guest_that_crashes() -> Checked {
         "{}",
         err(&output)
     );
+    Ok(())
+}
+
+/// Its last words are shown and reported, without -v.
+fn a_lab_guest_that_panics() -> Checked {
+    kvm()?;
+    let dir = Scratch::new();
+    let words = b"booting\nkernel panic: no luck\n";
+    let (said, reason) = (BASE + PADDR + 0x3000, BASE + PADDR + 0x3800);
+    let panics = Elf::kernel(|a| {
+        a.hypercall(Nr::ConsoleIo, &[0, words.len() as u64, said])
+            .hypercall(Nr::SchedOp, &[u64::from(SCHEDOP_SHUTDOWN), reason]);
+    });
+    let panics = panics.load(|l| {
+        l.data.resize(0x3000, 0);
+        l.data.extend(words);
+        l.data.resize(0x3800, 0);
+        l.data.extend(SHUTDOWN_CRASH.to_le_bytes());
+    });
+    let kernel = dir.file("k", &panics.bytes());
+    let output = call(&["lab", "--kernel", &kernel, "--format", "json"]);
+    assert_eq!(output.status.code(), Some(CRASHED), "{}", err(&output));
+    let how = "the guest crashed on vCPU 0: it reported a crash itself: kernel panic: no luck";
+    let dump = err(&output);
+    for part in [how, "  console: booting\n", "last hypercalls"] {
+        assert!(dump.contains(part), "{part}: {dump}");
+    }
+    let report: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    assert_eq!(report["results"][0]["detail"], how);
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! The lab's pipeline: one boot of the measuring guest, or one direct run, that works through all
 //! cells; then the report.
 
+mod tail;
+
 use crate::config::{Backend, LabConfig};
 use crate::direct::{self, DirectError};
 use crate::domain::{CellReport, DomainConfig, Program};
@@ -12,6 +14,7 @@ use crate::report::{Host, LabReport, assemble};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tail::Tail;
 use thiserror::Error;
 
 /// The measuring guest, built with this program.
@@ -63,7 +66,8 @@ pub fn mem_mib(ptes: u32) -> u64 {
 }
 
 /// Measures every cell of `config`. Cells that never report are in the report as crashed or lost;
-/// the dump of a guest that crashed is a line (of several) to `progress`.
+/// the dump of a guest that crashed is a line (of several) to `progress`, with its last words if it
+/// ended by itself.
 ///
 /// # Errors
 /// If no report can be made: bad kernel file, unfit host, time limit, signal.
@@ -80,6 +84,7 @@ pub fn run(
                 progress,
                 echo: config.verbose,
                 line: Vec::new(),
+                tail: Tail::default(),
             };
             (
                 direct::run(&config.plan(), &domain_config(config), &mut console)?,
@@ -115,12 +120,14 @@ fn on_kvm(
     let kvm = KvmHost::open()?;
     host.strategies = kvm.probe.strategies();
     let machine = kvm.build(&Program::from(&image), &domain_config(config))?;
+    let tail = Tail::default();
     let outcome = machine.run(Options {
         time_limit: Some(Duration::from_secs(config.time_limit_s)),
         output: Some(Box::new(Console {
             progress,
             echo: config.verbose,
             line: Vec::new(),
+            tail: tail.clone(),
         })),
         ..Options::default()
     })?;
@@ -128,9 +135,13 @@ fn on_kvm(
     match outcome.ending {
         Ending::Shutdown(hypercalls::sched::SHUTDOWN_POWEROFF) => Ok((cells, None)),
         Ending::Shutdown(reason) => {
-            Ok((cells, Some(format!("the guest shut down, reason {reason}"))))
+            let dump = tail.after(&format!("the guest shut down, reason {reason}"));
+            Ok((cells, Some(dump)))
         }
-        Ending::Crash(dump) => Ok((cells, Some(dump))),
+        Ending::Crash(dump) => {
+            let (how, state) = dump.split_once('\n').unwrap_or((&dump, ""));
+            Ok((cells, Some(format!("{}\n{state}", tail.after(how)))))
+        }
         Ending::TimeLimit => Err(LabError::TimeLimit(config.time_limit_s)),
         Ending::Signal(signal) => Err(LabError::Signal(signal)),
         // It has no input: nobody can.
@@ -154,6 +165,7 @@ struct Console<'a> {
     progress: &'a mut (dyn Progress + Send),
     echo: bool,
     line: Vec<u8>,
+    tail: Tail,
 }
 
 /// A line longer than this is cut: the guest may print for ever without a newline.
@@ -163,9 +175,11 @@ impl Console<'_> {
     fn end_of_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&line);
+        let shown = line.escape_debug().to_string();
         if self.echo {
-            self.progress.line(&line.escape_debug().to_string());
+            self.progress.line(&shown);
         }
+        self.tail.push(shown);
         if let Some((workload, rest)) = line.strip_prefix("lab: ").and_then(|l| l.split_once(' ')) {
             let policy = rest.split(':').next().unwrap_or_default();
             self.progress.cell(workload, policy);
