@@ -51,6 +51,7 @@ pub fn config(backend: Backend) -> LabConfig {
         time_limit_s: 120,
         verbose: false,
         paranoid: false,
+        poison: false,
     }
 }
 

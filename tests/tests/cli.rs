@@ -56,6 +56,10 @@ fn main() -> ExitCode {
         ("a_guest_that_powers_off", a_guest_that_powers_off),
         ("a_guest_that_crashes", a_guest_that_crashes),
         ("a_lab_guest_that_panics", a_lab_guest_that_panics),
+        (
+            "poison_shows_what_a_guest_relies_on",
+            poison_shows_what_a_guest_relies_on,
+        ),
         ("a_guest_that_runs_on", a_guest_that_runs_on),
         (
             "a_lab_guest_that_does_not_measure",
@@ -203,6 +207,10 @@ fn help_and_version() -> Checked {
         );
         assert_eq!(help, result(&call(&["help", command])), "{command}");
         assert!(help.lines().all(|l| l.chars().count() <= 100), "{help}");
+    }
+    for (command, flag) in [("lab", "--poison"), ("boot", "--poison")] {
+        let help = result(&call(&[command, "--help"]));
+        assert!(help.contains(flag), "{command}: {help}");
     }
     let help = result(&call(&["lab", "--help"]));
     for word in [
@@ -852,6 +860,38 @@ fn a_guest_that_powers_off() -> Checked {
     let stats = fs::read_to_string(&stats).expect("written");
     let stats: Value = serde_json::from_str(&stats).expect("JSON");
     assert_eq!(stats["schema"], "xenlet.boot/1");
+    Ok(())
+}
+
+/// The guest powers off if its argument was destroyed, and crashes if not. The lab's guest relies on
+/// nothing: its counts are the same.
+fn poison_shows_what_a_guest_relies_on() -> Checked {
+    let lab = [
+        "lab",
+        "--backend",
+        "direct",
+        "--workload",
+        "nest",
+        "--format",
+        "csv",
+    ];
+    let poisoned = [&lab[..], &["--poison"]].concat();
+    assert_eq!(out(&call(&poisoned)), out(&call(&lab)));
+    kvm()?;
+    let relies = Elf::kernel(|a| {
+        let destroyed = a.label();
+        a.hypercall(Nr::XenVersion, &[0]);
+        // test %rdi,%rdi; ud2
+        a.bytes(&[0x48, 0x85, 0xff]).jnz(destroyed);
+        a.bytes(&[0x0f, 0x0b]).bind(destroyed).power_off();
+    });
+    let dir = Scratch::new();
+    let kernel = dir.file("k", &relies.bytes());
+    let code = |more: &[&str]| call(&boot(&kernel, more)).status.code();
+    assert_eq!(
+        (code(&[]), code(&["--poison"])),
+        (Some(CRASHED), Some(DONE))
+    );
     Ok(())
 }
 

@@ -83,7 +83,7 @@ pub fn run(config: &BootConfig) -> Result<BootReport, BootError> {
         cmdline: config.cmdline.clone(),
         initrd,
         paranoid: config.paranoid,
-        ..DomainConfig::default()
+        poison: config.poison,
     };
     let machine = kvm.build(&Program::from(&image), &domain)?;
     drop((image, domain));

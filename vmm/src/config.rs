@@ -117,6 +117,9 @@ pub struct LabConfig {
     /// Recount every page's references as the guest runs.
     #[serde(default)]
     pub paranoid: bool,
+    /// Destroy what a hypercall may destroy.
+    #[serde(default)]
+    pub poison: bool,
     /// The guest's deliberate fault.
     #[cfg(feature = "mutants")]
     pub mutant: Option<String>,
@@ -184,6 +187,9 @@ pub struct BootConfig {
     /// Recount every page's references as the guest runs.
     #[serde(default)]
     pub paranoid: bool,
+    /// Destroy what a hypercall may destroy.
+    #[serde(default)]
+    pub poison: bool,
 }
 
 /// Repetitions a measurement may ask for.
@@ -270,6 +276,7 @@ mod tests {
             time_limit_s: 1,
             verbose: false,
             paranoid: false,
+            poison: false,
             #[cfg(feature = "mutants")]
             mutant: None,
         };

@@ -145,6 +145,10 @@ pub(super) struct LabArgs {
     /// Recount every page's references as the guest runs; what is wrong ends it with a dump
     #[arg(long)]
     pub(super) paranoid: bool,
+    /// Destroy what a hypercall may destroy, as a debug build of Xen does: a guest that relies on it
+    /// shows
+    #[arg(long)]
+    pub(super) poison: bool,
     /// A deliberate fault of the guest
     #[cfg(feature = "mutants")]
     #[arg(long, value_name = "M", hide = true)]
@@ -163,6 +167,7 @@ impl Default for LabArgs {
             kernel: None,
             time_limit: LAB_TIME_LIMIT_S,
             paranoid: false,
+            poison: false,
             #[cfg(feature = "mutants")]
             mutant: None,
         }
@@ -213,6 +218,10 @@ pub(super) struct BootArgs {
     /// Recount every page's references as the guest runs; what is wrong ends it with a dump
     #[arg(long)]
     pub(super) paranoid: bool,
+    /// Destroy what a hypercall may destroy, as a debug build of Xen does: a guest that relies on it
+    /// shows
+    #[arg(long)]
+    pub(super) poison: bool,
     /// Write the counters to this file as JSON
     #[arg(long, value_name = "F.json")]
     pub(super) stats: Option<PathBuf>,

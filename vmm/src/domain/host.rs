@@ -15,7 +15,7 @@ pub struct DomainConfig {
     /// Initial RAM disk, if any.
     pub initrd: Option<Vec<u8>>,
     /// Destroys what a hypercall may destroy, as a debug build of Xen does: the argument registers
-    /// it used, and all but the result of a multicall's entries. For tests of guests.
+    /// it used, and all but the result of a multicall's entries (`--poison`).
     pub poison: bool,
     /// Recounts every page's references as the domain runs; what is wrong ends it.
     pub paranoid: bool,

@@ -107,6 +107,7 @@ fn domain_config(config: &LabConfig) -> DomainConfig {
         cpus: config.cpus as usize,
         cmdline: config.plan(),
         paranoid: config.paranoid,
+        poison: config.poison,
         ..DomainConfig::default()
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn config(workloads: &[&str], policies: &[&str]) -> LabConfig {
         time_limit_s: 60,
         verbose: false,
         paranoid: false,
+        poison: false,
         #[cfg(feature = "mutants")]
         mutant: None,
     }

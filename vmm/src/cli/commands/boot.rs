@@ -60,6 +60,7 @@ fn config(args: BootArgs, verbose: bool) -> anyhow::Result<BootConfig> {
         time_limit_s: args.time_limit,
         verbose,
         paranoid: args.paranoid,
+        poison: args.poison,
     })
 }
 

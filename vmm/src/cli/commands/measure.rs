@@ -55,6 +55,7 @@ fn config(args: MeasureArgs, verbose: bool) -> anyhow::Result<MeasureConfig> {
             cpus: args.cpus,
             time_limit_s: Some(args.time_limit),
             paranoid: false,
+            poison: false,
             verbose,
         },
         operations: args.operations,

@@ -58,6 +58,7 @@ fn lab_config(args: LabArgs, verbose: bool) -> Result<LabConfig, Failure> {
         time_limit_s: args.time_limit,
         verbose,
         paranoid: args.paranoid,
+        poison: args.poison,
         #[cfg(feature = "mutants")]
         mutant: mutants::mutant(args.mutant)?,
     })
