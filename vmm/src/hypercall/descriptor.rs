@@ -91,3 +91,41 @@ pub(crate) fn base_of(dom: &Domain, cpu: usize, selector: u16) -> Option<u64> {
     let d = descriptor_of(dom, cpu, selector)?;
     Some((d >> 16 & 0xff_ffff) | (d >> 56) << 24)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixture::Guest;
+    use hypercalls::mmu::{MMUEXT_SET_LDT, MmuextOp};
+    use hypercalls::{DOMID_SELF, Nr};
+
+    /// Present data of privilege 0 at 0x12345678.
+    const DATA: u64 = 0x12cf_9334_5678_ffff;
+    /// A present LDT: no segment.
+    const SYSTEM: u64 = 0x0000_8200_0000_ffff;
+
+    /// An LDT holds no frame: it may be written, and its page go, while it is set. What is read there
+    /// is a base or nothing.
+    #[test]
+    fn an_ldt_is_read_each_time_and_gives_bases_only() {
+        let mut g = Guest::new(1);
+        let table = g.put(&[0, DATA, SYSTEM, 0]);
+        let op = MmuextOp {
+            cmd: MMUEXT_SET_LDT,
+            arg1: table,
+            arg2: 4,
+            ..MmuextOp::default()
+        };
+        let at = g.put(&op);
+        g.ok(Nr::MmuextOp, &[at, 1, 0, u64::from(DOMID_SELF)]);
+        let bases = |g: &Guest| [0, 1, 2, 3, 4].map(|n| base_of(&g.dom, 0, n << 3 | 7));
+        assert_eq!(bases(&g), [None, Some(0x1234_5678), None, None, None]);
+        let view = g.dom.kernel_view(0);
+        view.write_obj(Vaddr(table + 24), &DATA).expect("writable");
+        assert_eq!(bases(&g)[3], Some(0x1234_5678));
+        g.recount();
+        g.ok(Nr::UpdateVaMapping, &[table, 0, 2]);
+        assert_eq!(bases(&g), [None; 5]);
+        g.recount();
+    }
+}

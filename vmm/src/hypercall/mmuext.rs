@@ -7,7 +7,10 @@ use crate::mm::{Refusal, is_guest};
 use hypercalls::mmu::*;
 use hypercalls::{DomId, Level, Mfn, Nr, PAGE_SIZE, Vaddr};
 
-/// A local descriptor table, as a guest set it; its pages are typed when they are first used.
+/// A local descriptor table, as a guest set it. Its pages are of no type, where Xen makes them pages of
+/// descriptors as the CPU first uses them: here no CPU does. Guests run on the hypervisor's own GDT,
+/// without an LDT; what a selector names is read as a copy each time, by the guest's own tables, and
+/// gives no more than a base. So the guest may write to them at any time, even to its live one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ldt {
     /// Where it begins, page aligned.

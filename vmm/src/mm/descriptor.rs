@@ -1,5 +1,6 @@
-//! Pages of segment descriptors: a GDT or LDT page in use is typed, so the guest cannot write it,
-//! and holds only descriptors that cannot reach the hypervisor: their privilege is forced to 3.
+//! Pages of segment descriptors: a page of a GDT in use is typed, so the guest cannot write it, and
+//! holds only descriptors that cannot reach the hypervisor: their privilege is forced to 3. No CPU
+//! loads them; a guest is answered as on Xen. An LDT's pages are not typed (`hypercall::mmuext::Ldt`).
 
 use super::frame::FrameType;
 use super::promote::copy_table;

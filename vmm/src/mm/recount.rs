@@ -20,7 +20,7 @@ pub struct Roots {
     pub bases: Vec<Mfn>,
     /// Tables held for hypercalls that are to be executed again.
     pub held: Vec<(Level, Mfn)>,
-    /// GDT and LDT pages in use.
+    /// Pages of GDTs in use.
     pub descriptors: Vec<Mfn>,
     /// Frames the hypervisor itself holds as writable, or shares.
     pub writable: Vec<Mfn>,
