@@ -25,6 +25,21 @@ pub enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(pub u64);
 
+/// A write to a part of a page-table entry, by one instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `mov` of 1 byte.
+    Byte(u8),
+    /// `mov` of 2.
+    Word(u16),
+    /// `mov` of 4.
+    Dword(u32),
+    /// `lock bts` of this bit of the entry.
+    Set(u8),
+    /// `lock btr`.
+    Clear(u8),
+}
+
 /// The machine beneath the guest library. No method panics on any argument the library gives.
 pub trait Machine {
     /// The vCPU this runs on, from 0. Changes only across [`Machine::switch_stacks`].
@@ -101,6 +116,9 @@ pub trait Machine {
 
     /// Stores to a page-table entry with a plain `mov`, as [`Machine::xchg_pte`].
     fn store_pte(&self, at: Maddr, new: Pte);
+
+    /// Writes a part of a page-table entry, as [`Machine::xchg_pte`]; of a bit, whether it was set.
+    fn write_part(&self, at: Maddr, part: Part) -> bool;
 
     /// Fills a data frame of the guest's with `word`, through its own mapping.
     fn fill(&self, mfn: Mfn, word: u64);

@@ -4,11 +4,11 @@
     reason = "page-table entries and frames through the physmap; locked instructions"
 )]
 
-use crate::{console, event, hypercall, kernel, percpu, physmap, smp, task, trap};
+use crate::{console, event, hypercall, kernel, part, percpu, physmap, smp, task, trap};
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
-use guest::machine::{Access, Fault, Machine, TaskId};
+use guest::machine::{Access, Fault, Machine, Part, TaskId};
 use hypercalls::lab::{Cause, LAB_ATTACH};
 use hypercalls::mmu::{MMUEXT_INVLPG_LOCAL, MmuextOp};
 use hypercalls::multicall::MulticallEntry;
@@ -178,6 +178,10 @@ impl Machine for Xen {
 
     fn store_pte(&self, at: Maddr, new: Pte) {
         entry(at).store(new.0, Ordering::Release);
+    }
+
+    fn write_part(&self, at: Maddr, part: Part) -> bool {
+        part::write(at, part)
     }
 
     fn fill(&self, mfn: Mfn, word: u64) {

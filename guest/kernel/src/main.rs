@@ -22,6 +22,8 @@ mod machine;
 #[cfg(target_os = "none")]
 mod panic;
 #[cfg(target_os = "none")]
+mod part;
+#[cfg(target_os = "none")]
 mod percpu;
 #[cfg(target_os = "none")]
 mod physmap;

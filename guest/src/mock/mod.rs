@@ -9,7 +9,7 @@ mod kills;
 mod programs;
 
 use crate::kernel::Kernel;
-use crate::machine::{Access, Fault, Machine, TaskId};
+use crate::machine::{Access, Fault, Machine, Part, TaskId};
 use core::cell::{Cell, RefCell};
 use hypercalls::lab::{Cause, CellResult, LAB_BEGIN, LAB_CHECK, LAB_END, LAB_RESULT};
 use hypercalls::multicall::MulticallEntry;
@@ -249,6 +249,20 @@ impl Machine for Mock {
     }
     fn store_pte(&self, at: Maddr, new: Pte) {
         self.locked(at).set(new.0);
+    }
+    fn write_part(&self, at: Maddr, part: Part) -> bool {
+        let word = self.locked(Maddr(at.0 & !7));
+        let (held, shift) = (word.get(), at.0 % 8 * 8);
+        let put = |mask: u64, value: u64| held & !(mask << shift) | value << shift;
+        let (new, bit) = match part {
+            Part::Byte(value) => (put(0xff, value.into()), None),
+            Part::Word(value) => (put(0xffff, value.into()), None),
+            Part::Dword(value) => (put(0xffff_ffff, value.into()), None),
+            Part::Set(bit) => (held | 1 << bit, Some(bit)),
+            Part::Clear(bit) => (held & !(1 << bit), Some(bit)),
+        };
+        word.set(new);
+        bit.is_some_and(|bit| held >> bit & 1 != 0)
     }
     fn fill(&self, mfn: Mfn, word: u64) {
         (0..512).for_each(|i| self.word(mfn.entry(i)).set(word));

@@ -2,9 +2,10 @@
 //! own view of a frame, straight.
 
 use super::Direct;
+use crate::domain::Domain;
 use crate::memory::Memory;
 use crate::mm::{FrameType, walk};
-use guest::machine::{Access, Fault};
+use guest::machine::{Access, Fault, Part};
 use hypercalls::trap::{PFEC_PRESENT, PFEC_WRITE};
 use hypercalls::{Maddr, Mfn, PAGE_SIZE, Pte, PteFlags, Vaddr};
 
@@ -31,18 +32,31 @@ impl Direct<'_> {
         if dom.mm.type_of(at.mfn()) != FrameType::L1 {
             return Pte(store(&dom.memory, at, expected, new.0));
         }
-        let written = dom.mm.emulate_write(&dom.memory, at, 8, expected, new.0);
-        dom.take_effects();
-        dom.stats.counters.emulated_writes += 1;
-        dom.lab.emulated_write();
-        match written {
-            Ok(Ok(held) | Err(held)) => Pte(held),
-            Err(refusal) => {
-                // The real kernel would take the page fault; the oracle sees the entry unchanged.
-                dom.mm.refuse(refusal);
-                Pte(dom.memory.read_u64(at).unwrap_or(0))
-            }
+        Pte(emulate(dom, at, 8, expected, new.0))
+    }
+
+    /// As [`Direct::write_table`], of a part of an entry; of a bit, whether it was set.
+    pub(super) fn write_table_part(&self, at: Maddr, part: Part) -> bool {
+        let held = self.load(Maddr(at.0 & !7));
+        let (len, value) = match part {
+            Part::Byte(value) => (1, u64::from(value)),
+            Part::Word(value) => (2, value.into()),
+            Part::Dword(value) => (4, value.into()),
+            Part::Set(bit) => return self.swap_bit(at, Pte(held.0 | 1 << bit), bit),
+            Part::Clear(bit) => return self.swap_bit(at, Pte(held.0 & !(1 << bit)), bit),
+        };
+        let dom = &mut *self.domain.borrow_mut();
+        if dom.mm.type_of(at.mfn()) == FrameType::L1 {
+            emulate(dom, at, len, None, value);
+        } else {
+            // As above: a frame outside memory holds nothing.
+            let _ = dom.memory.write(at, &value.to_le_bytes()[..len]);
         }
+        false
+    }
+
+    fn swap_bit(&self, at: Maddr, new: Pte, bit: u8) -> bool {
+        self.write_table(at, None, new).0 >> bit & 1 != 0
     }
 
     pub(super) fn access(&self, va: Vaddr, access: Access) -> Result<u64, Fault> {
@@ -77,6 +91,22 @@ fn note_use(memory: &Memory, walk: &walk::Walk, access: Access) {
     };
     let noted = walk.leaf.with(bits);
     store(memory, walk.leaf_at, Some(walk.leaf.0), noted.0);
+}
+
+/// The write as the hypervisor emulates it: what was held.
+fn emulate(dom: &mut Domain, at: Maddr, len: usize, expected: Option<u64>, new: u64) -> u64 {
+    let written = dom.mm.emulate_write(&dom.memory, at, len, expected, new);
+    dom.take_effects();
+    dom.stats.counters.emulated_writes += 1;
+    dom.lab.emulated_write();
+    match written {
+        Ok(Ok(held) | Err(held)) => held,
+        Err(refusal) => {
+            // The real kernel would take the page fault; the oracle sees the entry unchanged.
+            dom.mm.refuse(refusal);
+            dom.memory.read_u64(Maddr(at.0 & !7)).unwrap_or(0)
+        }
+    }
 }
 
 /// A locked store to plain memory: what it held.

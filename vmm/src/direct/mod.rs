@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::hypercall;
 use guest::Kernel;
-use guest::machine::{Access, Fault, Machine, TaskId};
+use guest::machine::{Access, Fault, Machine, Part, TaskId};
 use guest::program::{self, Op, Trace};
 use hypercalls::lab::{Cause, LAB_ATTACH};
 use hypercalls::mmu::{MMUEXT_INVLPG_LOCAL, MmuextOp};
@@ -364,6 +364,10 @@ impl Machine for Direct<'_> {
 
     fn store_pte(&self, at: Maddr, new: Pte) {
         self.write_table(at, None, new);
+    }
+
+    fn write_part(&self, at: Maddr, part: Part) -> bool {
+        self.write_table_part(at, part)
     }
 
     fn fill(&self, mfn: Mfn, word: u64) {
