@@ -94,7 +94,10 @@ fn new_baseptr(mmu: &mut Mmu<'_>, mfn: Mfn) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Sets the table for user mode; frame 0 is none.
+/// Sets the table for user mode; frame 0 is none. Nothing is flushed: the vCPU is in kernel mode, on
+/// another CR3 or on a table it keeps, and the way to user mode loads this one. A CR3 that changes makes
+/// KVM flush whichever paging there is, and nothing global outlives that without CR4.PGE. The table of
+/// before may come back with other entries: still by way of the kernel's CR3.
 fn new_user_baseptr(mmu: &mut Mmu<'_>, mfn: Mfn) -> Result<(), Refusal> {
     let (old, new) = (*mmu.user_base, (mfn != Mfn(0)).then_some(mfn));
     if old == new {
@@ -106,8 +109,6 @@ fn new_user_baseptr(mmu: &mut Mmu<'_>, mfn: Mfn) -> Result<(), Refusal> {
         (None, None) => {}
     }
     *mmu.user_base = new;
-    let cpu = mmu.this_cpu();
-    mmu.mm.flush_all(cpu);
     Ok(())
 }
 

@@ -39,7 +39,8 @@ impl Frame {
     /// Whether it must be forgotten before it becomes `wanted`; `others`: by other vCPUs too.
     ///
     /// This vCPU runs no guest code before the next flush that is logged for it, and the entry or
-    /// base pointer by which it could walk a table did not go without one.
+    /// base pointer by which it could walk a table did not go without one; but for user mode's base
+    /// pointer, whose translations went when the CPU came to the kernel's.
     fn is_remembered(&self, wanted: FrameType, epoch: u32, others: bool) -> bool {
         let free = self.kind == FrameType::None && self.retired == epoch;
         let was_table = self.flags.contains(FrameFlags::WAS_TABLE);

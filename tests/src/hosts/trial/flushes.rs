@@ -49,7 +49,7 @@ const fn after(prepare: Turn, row: Row) -> Row {
 }
 
 /// THE table. An L1 entry that changes is the guest's to flush; an upper one Xen flushes itself.
-pub(super) const ROWS: [Row; 16] = [
+pub(super) const ROWS: [Row; 17] = [
     row("xen_version", 0, |a| {
         a.hypercall(Nr::XenVersion, &[0, 0]);
     }),
@@ -94,6 +94,13 @@ pub(super) const ROWS: [Row; 16] = [
         a.mov(Rax, u64::from(MMUEXT_NEW_BASEPTR));
         a.store(Rax, Rcx, 0);
         a.hypercall(Nr::MmuextOp, &[ARGUMENT, 1, 0, SELF]);
+    }),
+    // User mode's: the way there loads it.
+    row("mmuext_op, new user base pointers", 0, |a| {
+        a.load(Rax, Rbp, 0);
+        user_base(a);
+        a.mov(Rax, 0);
+        user_base(a);
     }),
     two(row("one of two vCPUs flushes itself", 1, |a| {
         extended(a, MMUEXT_TLB_FLUSH_LOCAL)
@@ -152,6 +159,14 @@ fn upper_entries(a: &mut Asm) {
 fn extended(a: &mut Asm, command: u32) {
     a.mov(Rcx, ARGUMENT).mov(Rax, u64::from(command));
     a.store(Rax, Rcx, 0).mov(Rax, PLACE).store(Rax, Rcx, 8);
+    a.hypercall(Nr::MmuextOp, &[ARGUMENT, 1, 0, SELF]);
+}
+
+/// Sets user mode's table to the frame in rax.
+fn user_base(a: &mut Asm) {
+    a.mov(Rcx, ARGUMENT).store(Rax, Rcx, 8);
+    a.mov(Rax, u64::from(MMUEXT_NEW_USER_BASEPTR));
+    a.store(Rax, Rcx, 0);
     a.hypercall(Nr::MmuextOp, &[ARGUMENT, 1, 0, SELF]);
 }
 

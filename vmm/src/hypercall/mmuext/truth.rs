@@ -108,7 +108,7 @@ fn flushes_name_their_vcpus() {
         ),
         ((MMUEXT_INVLPG_ALL, 1 << 47, 0), 0, vec![]),
         ((MMUEXT_NEW_BASEPTR, L4.0, 0), 1, vec![]),
-        ((MMUEXT_NEW_USER_BASEPTR, L4.0, 0), 1, vec![]),
+        ((MMUEXT_NEW_USER_BASEPTR, L4.0, 0), 0, vec![]),
         ((MMUEXT_NEW_USER_BASEPTR, 0, 0), 0, vec![]),
     ] {
         let mut machine = Machine::new();
