@@ -21,6 +21,7 @@ pub mod mmu;
 pub mod multicall;
 pub mod nr;
 pub mod operation;
+pub mod performed;
 pub mod physdev;
 pub mod pte;
 pub mod sched;
@@ -37,6 +38,7 @@ pub use addr::{Maddr, Mfn, PAGE_SHIFT, PAGE_SIZE, Pfn, Vaddr};
 pub use errno::Errno;
 pub use nr::Nr;
 pub use operation::{has_operations, operation_name};
+pub use performed::Performed;
 pub use pte::{Level, Pte, PteFlags};
 
 /// A domain's number (`domid_t`, `xen.h`).

@@ -190,6 +190,17 @@ fn names_are_suggested() -> Checked {
             &["unknown", kind, near],
         );
     }
+    // Before the kernel is looked at.
+    for (name, near) in [
+        ("nope", "`xenlet list` shows all"),
+        ("mprotec", "did you mean mprotect"),
+        ("munmap,swapped", "did you mean munmap_swapped"),
+        ("", "unknown operation \"\""),
+        ("depth=0", "unknown operation"),
+    ] {
+        let measure = ["measure", "--kernel", "/nonexistent", "--operation", name];
+        refused(&call(&measure), USAGE, &["unknown operation", near]);
+    }
     Ok(())
 }
 
@@ -230,7 +241,11 @@ fn help_and_version() -> Checked {
 fn list_names_everything() -> Checked {
     let table = result(&call(&["list"]));
     let list = json(&call(&["list", "--format", "json"]));
-    for (key, flag) in [("workloads", "--workload"), ("policies", "--policy")] {
+    for (key, flag) in [
+        ("workloads", "--workload"),
+        ("policies", "--policy"),
+        ("operations", "--operation"),
+    ] {
         let lines = list[key].as_array().expect("a list");
         assert!(lines.len() >= 9, "{key}");
         assert!(table.contains(flag));

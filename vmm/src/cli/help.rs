@@ -46,10 +46,10 @@ Examples:
   xenlet measure --image debian-7.2 --operation mprotect,fork --repeat 5 --trace t.json
   xenlet compare a.json b.json
 
-The kernel is unmodified; the program that performs the operations is built in and needs no initrd.
-Counted are hypercalls between its markers: those that work on page tables are `traps`. min/31 and
-min/512 are the traps that would do for the same updates, with Linux's multicall buffer and with a
-page table's worth a trap.";
+`xenlet list` shows the operations. The kernel is unmodified; the program that performs them is
+built in and needs no initrd. Counted are hypercalls between its markers: those that work on page
+tables are `traps`. min/31 and min/512 are the traps that would do for the same updates, with
+Linux's multicall buffer and with a page table's worth a trap.";
 
 /// Below `images --help`.
 pub(super) const IMAGES_EXAMPLES: &str = "\

@@ -1,13 +1,13 @@
-//! Workloads and policies by name. A name nobody knows is answered with those near it.
+//! Workloads, policies and a kernel's operations by name. A name nobody knows is answered with those near it.
 
 use thiserror::Error;
 
-/// A workload or a policy.
+/// A workload, a policy or an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Named {
     /// Its name.
     pub(super) name: &'static str,
-    /// The kernel function or API generation it models.
+    /// The kernel function or API generation it models; what of a kernel it exercises.
     pub(super) models: &'static str,
 }
 
@@ -27,6 +27,15 @@ pub(super) fn policies() -> Vec<Named> {
         models: p.models,
     };
     guest::policies().iter().map(named).collect()
+}
+
+/// Every operation a kernel is measured by, in the order they are performed.
+pub(super) fn operations() -> Vec<Named> {
+    let named = |o: hypercalls::Performed| Named {
+        name: o.name(),
+        models: o.exercises(),
+    };
+    hypercalls::Performed::ALL.map(named).to_vec()
 }
 
 /// Every deliberate fault of the guest.

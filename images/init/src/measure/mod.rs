@@ -1,9 +1,10 @@
 //! The measuring runner: memory-management operations, one by one, each on a known number of pages
 //! and at a known fork depth, between markers that the hypervisor counts between.
 //!
-//! Owns THE table of operations. Comes in: `repeat=N`, `depth=N`s and names, none for all. Goes out: markers
-//! (`hypercalls::measure`), which mean nothing on another hypervisor, and on the console a line an
-//! operation, for a progress bar. What a kernel lacks is skipped, and the reason told.
+//! Owns how each operation of the table (`hypercalls::performed`) is performed. Comes in:
+//! `repeat=N`, `depth=N`s and names, none for all. Goes out: markers (`hypercalls::measure`), which
+//! mean nothing on another hypervisor, and on the console a line an operation, for a progress bar.
+//! What a kernel lacks is skipped, and the reason told.
 
 mod depth;
 mod devices;
@@ -18,6 +19,7 @@ mod tasks;
 mod unmap;
 mod userfault;
 
+use hypercalls::Performed;
 use section::{Section, Trouble};
 
 /// The runner's version: to be raised whenever an operation does something else than before, as
@@ -38,7 +40,7 @@ const PAGES: &[usize] = &[1, 32, 512];
 /// For what has no size.
 const ONCE: &[usize] = &[0];
 
-/// One operation.
+/// How one operation is performed.
 #[derive(Clone, Copy)]
 struct Operation {
     name: &'static str,
@@ -48,15 +50,16 @@ struct Operation {
     deep: bool,
     /// Makes tasks, whose hypercalls are its own.
     all_tasks: bool,
-    /// Prepares, performs it once in the section, tidies up.
-    run: fn(usize, &mut Section<'_>) -> Result<(), Trouble>,
+    run: Run,
 }
 
+/// Prepares, performs it once in the section, tidies up.
 type Run = fn(usize, &mut Section<'_>) -> Result<(), Trouble>;
 
-const fn own(name: &'static str, run: Run) -> Operation {
+/// At every size and depth, one task's.
+fn own(run: Run) -> Operation {
     Operation {
-        name,
+        name: "",
         pages: PAGES,
         deep: true,
         all_tasks: false,
@@ -64,44 +67,50 @@ const fn own(name: &'static str, run: Run) -> Operation {
     }
 }
 
-const fn shallow(operation: Operation) -> Operation {
+fn shallow(operation: Operation) -> Operation {
     Operation {
         deep: false,
         ..operation
     }
 }
 
-const fn sized(pages: &'static [usize], operation: Operation) -> Operation {
+fn sized(pages: &'static [usize], operation: Operation) -> Operation {
     Operation { pages, ..operation }
 }
 
-const fn tasks(operation: Operation) -> Operation {
+fn tasks(operation: Operation) -> Operation {
     Operation {
         all_tasks: true,
         ..operation
     }
 }
 
-const OPERATIONS: [Operation; 18] = [
-    sized(ONCE, own("nothing", protect::nothing)),
-    own("mprotect", protect::mprotect),
-    tasks(own("fork", tasks::fork)),
-    own("mremap", moving::mremap),
-    own("munmap", unmap::present),
-    shallow(own("munmap_swapped", unmap::swapped)),
-    own("madvise_cold", madvise::cold),
-    own("madvise_free", madvise::free),
-    shallow(own("madvise_dontneed", madvise::dontneed)),
-    shallow(own("mmap_populate", populate::mmap_populate)),
-    shallow(own("touch", populate::touch)),
-    shallow(own("fault_around", populate::fault_around)),
-    own("pagemap_scan", userfault::pagemap_scan),
-    own("uffd_move", userfault::uffd_move),
-    sized(&[1, 32, 64], own("remap_pfn", devices::remap_pfn)),
-    sized(&[32, 512], own("bpf_map", devices::bpf_map)),
-    tasks(shallow(sized(ONCE, own("exec", tasks::exec)))),
-    tasks(shallow(sized(ONCE, own("thread", tasks::thread)))),
-];
+fn operation(performed: Performed) -> Operation {
+    let how = match performed {
+        Performed::Nothing => sized(ONCE, own(protect::nothing)),
+        Performed::Mprotect => own(protect::mprotect),
+        Performed::Fork => tasks(own(tasks::fork)),
+        Performed::Mremap => own(moving::mremap),
+        Performed::Munmap => own(unmap::present),
+        Performed::MunmapSwapped => shallow(own(unmap::swapped)),
+        Performed::MadviseCold => own(madvise::cold),
+        Performed::MadviseFree => own(madvise::free),
+        Performed::MadviseDontneed => shallow(own(madvise::dontneed)),
+        Performed::MmapPopulate => shallow(own(populate::mmap_populate)),
+        Performed::Touch => shallow(own(populate::touch)),
+        Performed::FaultAround => shallow(own(populate::fault_around)),
+        Performed::PagemapScan => own(userfault::pagemap_scan),
+        Performed::UffdMove => own(userfault::uffd_move),
+        Performed::RemapPfn => sized(&[1, 32, 64], own(devices::remap_pfn)),
+        Performed::BpfMap => sized(&[32, 512], own(devices::bpf_map)),
+        Performed::Exec => tasks(shallow(sized(ONCE, own(tasks::exec)))),
+        Performed::Thread => tasks(shallow(sized(ONCE, own(tasks::thread)))),
+    };
+    Operation {
+        name: performed.name(),
+        ..how
+    }
+}
 
 /// What is to be run.
 struct Plan {
@@ -120,9 +129,9 @@ impl Plan {
             .filter_map(|a| a.strip_prefix("depth=")?.parse().ok());
         let asked: Vec<u64> = asked.filter(|&depth| depth <= DEEPEST).collect();
         let names: Vec<&String> = args.iter().filter(|a| !a.contains('=')).collect();
-        let wanted = |o: &&Operation| names.is_empty() || names.iter().any(|n| *n == o.name);
+        let wanted = |o: &Performed| names.is_empty() || names.iter().any(|n| *n == o.name());
         for name in &names {
-            if OPERATIONS.iter().all(|o| o.name != **name) {
+            if Performed::ALL.iter().all(|o| o.name() != **name) {
                 println!("measure: there is no operation {name}");
             }
         }
@@ -133,7 +142,11 @@ impl Plan {
             } else {
                 asked
             },
-            operations: OPERATIONS.iter().filter(wanted).copied().collect(),
+            operations: Performed::ALL
+                .into_iter()
+                .filter(wanted)
+                .map(operation)
+                .collect(),
         }
     }
 
@@ -199,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_a_number_and_names() {
-        assert_eq!(plan(&[]).operations.len(), OPERATIONS.len());
+        assert_eq!(plan(&[]).operations.len(), Performed::ALL.len());
         let some = plan(&["repeat=7", "mprotect", "exec"]);
         assert_eq!((some.repeat, some.operations.len()), (7, 2));
         assert_eq!(some.depths, DEPTHS);
@@ -218,21 +231,5 @@ mod tests {
             ["mprotect 1", "mprotect 32", "mprotect 512", "exec 0"]
         );
         assert_eq!(names(255), ["mprotect 512"]);
-    }
-
-    #[test]
-    fn names_are_unique_words() {
-        for (i, o) in OPERATIONS.iter().enumerate() {
-            assert!(
-                o.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
-                "{}",
-                o.name
-            );
-            assert!(
-                OPERATIONS[..i].iter().all(|other| other.name != o.name),
-                "{}",
-                o.name
-            );
-        }
     }
 }

@@ -1,6 +1,6 @@
-//! `xenlet list`: workloads and policies, a line each.
+//! `xenlet list`: workloads, policies and a kernel's operations, a line each.
 
-use super::super::names::{Named, policies, workloads};
+use super::super::names::{Named, operations, policies, workloads};
 use super::super::output::Output;
 use super::super::{Exit, Failure};
 use serde::Serialize;
@@ -11,6 +11,7 @@ struct List {
     schema: &'static str,
     workloads: Vec<Line>,
     policies: Vec<Line>,
+    operations: Vec<Line>,
 }
 
 #[derive(Debug, Serialize)]
@@ -29,11 +30,16 @@ impl List {
             schema: "xenlet.list/1",
             workloads: lines(workloads()),
             policies: lines(policies()),
+            operations: lines(operations()),
         }
     }
 
-    fn groups(&self) -> [(&'static str, &[Line]); 2] {
-        [("workload", &self.workloads), ("policy", &self.policies)]
+    fn groups(&self) -> [(&'static str, &[Line]); 3] {
+        [
+            ("workload", &self.workloads),
+            ("policy", &self.policies),
+            ("operation", &self.operations),
+        ]
     }
 
     fn table(&self) -> String {
@@ -90,9 +96,13 @@ mod tests {
     #[test]
     fn every_name_has_a_line() {
         let list = List::new();
-        let names = list.workloads.len() + list.policies.len();
+        let names = list
+            .groups()
+            .map(|(_, lines)| lines.len())
+            .iter()
+            .sum::<usize>();
         assert_eq!(list.csv().lines().count(), 1 + names);
-        assert_eq!(list.table().lines().count(), 3 + names);
+        assert_eq!(list.table().lines().count(), 5 + names);
         assert!(list.table().starts_with("--workload\n  mprotect"));
     }
 }

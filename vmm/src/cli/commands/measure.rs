@@ -1,6 +1,7 @@
 //! `xenlet measure`.
 
 use super::super::args::MeasureArgs;
+use super::super::names::{chosen, operations};
 use super::super::output::{Output, replace};
 use super::super::progress::Bar;
 use super::super::{Exit, Failure};
@@ -40,6 +41,11 @@ pub(in super::super) fn measure(
 
 /// What is not said is the image's. The initrd is the runner's.
 fn config(args: MeasureArgs, verbose: bool) -> anyhow::Result<MeasureConfig> {
+    let operations = match args.operations.as_slice() {
+        // The runner's own list, which need not be in the kernel's command line.
+        [] => Vec::new(),
+        wanted => chosen("operation", wanted, &operations())?,
+    };
     let recipe = args.image.as_deref().map(find).transpose()?;
     let image = recipe.as_ref();
     let cmdline = image.map_or("console=hvc0".to_owned(), |r| r.cmdline.clone());
@@ -58,7 +64,7 @@ fn config(args: MeasureArgs, verbose: bool) -> anyhow::Result<MeasureConfig> {
             poison: false,
             verbose,
         },
-        operations: args.operations,
+        operations,
         depths: args.depths,
         repeat: args.repeat,
         symbols: args.symbols,
