@@ -15,6 +15,8 @@ pub enum Performed {
     Mremap,
     /// `munmap` of pages that are there.
     Munmap,
+    /// `munmap` of pages that are not there: each entry is a marker.
+    MunmapMarkers,
     /// `munmap` of pages that are in swap.
     MunmapSwapped,
     /// `MADV_COLD`.
@@ -47,12 +49,13 @@ use Performed::*;
 
 impl Performed {
     /// Every operation, in the order they are performed.
-    pub const ALL: [Performed; 18] = [
+    pub const ALL: [Performed; 19] = [
         Nothing,
         Mprotect,
         Fork,
         Mremap,
         Munmap,
+        MunmapMarkers,
         MunmapSwapped,
         MadviseCold,
         MadviseFree,
@@ -87,6 +90,10 @@ impl Performed {
             Fork => ("fork", "copy_pte_range, then zap_pte_range of the child"),
             Mremap => ("mremap", "move_ptes"),
             Munmap => ("munmap", "zap_pte_range of present pages"),
+            MunmapMarkers => (
+                "munmap_markers",
+                "zap_pte_range of entries that are not present",
+            ),
             MunmapSwapped => ("munmap_swapped", "zap_pte_range of pages in swap"),
             MadviseCold => ("madvise_cold", "madvise_cold_or_pageout_pte_range"),
             MadviseFree => ("madvise_free", "madvise_free_pte_range"),

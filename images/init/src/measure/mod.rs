@@ -92,6 +92,7 @@ fn operation(performed: Performed) -> Operation {
         Performed::Fork => tasks(own(tasks::fork)),
         Performed::Mremap => own(moving::mremap),
         Performed::Munmap => own(unmap::present),
+        Performed::MunmapMarkers => own(userfault::munmap_markers),
         Performed::MunmapSwapped => shallow(own(unmap::swapped)),
         Performed::MadviseCold => own(madvise::cold),
         Performed::MadviseFree => own(madvise::free),

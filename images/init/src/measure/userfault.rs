@@ -1,15 +1,17 @@
-//! What needs a userfaultfd: PAGEMAP_SCAN with write protection (`pagemap_scan_pmd_entry`), and
-//! UFFDIO_MOVE (`move_present_ptes`).
+//! What needs a userfaultfd: PAGEMAP_SCAN with write protection (`pagemap_scan_pmd_entry`),
+//! UFFDIO_MOVE (`move_present_ptes`), and entries that are markers (`zap_pte_range`).
 #![allow(unsafe_code, reason = "system calls without a wrapper")]
 
 use super::region::Region;
 use super::section::{Section, Trouble};
+use libc::{MAP_ANONYMOUS, MAP_SHARED, PROT_READ, PROT_WRITE};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// `UFFD_API`, of `linux/userfaultfd.h`, as everything here that begins with UFFD.
 const UFFD_API: u64 = 0xaa;
 const UFFD_FEATURE_PAGEFAULT_FLAG_WP: u64 = 1 << 0;
+const UFFD_FEATURE_WP_HUGETLBFS_SHMEM: u64 = 1 << 12;
 const UFFD_FEATURE_WP_UNPOPULATED: u64 = 1 << 13;
 const UFFD_FEATURE_WP_ASYNC: u64 = 1 << 15;
 const UFFD_FEATURE_MOVE: u64 = 1 << 16;
@@ -18,6 +20,8 @@ const UFFDIO_REGISTER_MODE_WP: u64 = 1 << 1;
 const UFFDIO_API: u64 = iowr(0xaa, 0x3f, 24);
 const UFFDIO_REGISTER: u64 = iowr(0xaa, 0x00, 32);
 const UFFDIO_MOVE: u64 = iowr(0xaa, 0x05, 40);
+const UFFDIO_WRITEPROTECT: u64 = iowr(0xaa, 0x06, 24);
+const UFFDIO_WRITEPROTECT_MODE_WP: u64 = 1 << 0;
 
 /// `PAGEMAP_SCAN`, of `linux/fs.h`, as everything here that begins with PM or PAGE.
 const PAGEMAP_SCAN: u64 = iowr(b'f', 16, 96);
@@ -104,6 +108,22 @@ pub(super) fn pagemap_scan(pages: usize, section: &mut Section<'_>) -> Result<()
         (1, walked) if walked == end => Ok(()),
         other => Err(Trouble::Failed(format!("PAGEMAP_SCAN found {other:x?}"))),
     }
+}
+
+/// Unmaps pages that are not there. Write-protected before they were ever touched, each page of
+/// shared memory has a marker for its entry: not present and not empty, as an entry in swap is, and
+/// cleared the same way. A cloud kernel has no swap built in to put pages into.
+pub(super) fn munmap_markers(pages: usize, section: &mut Section<'_>) -> Result<(), Trouble> {
+    let region = Region::reserve(pages)?;
+    region.map(PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)?;
+    let features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
+    // Closed, it would take its markers along.
+    let watched = userfault(features, &region, UFFDIO_REGISTER_MODE_WP)?;
+    let (start, len) = (region.at as u64, region.len() as u64);
+    let mut protect = words(&[start, len, UFFDIO_WRITEPROTECT_MODE_WP]);
+    ioctl(watched.as_raw_fd(), UFFDIO_WRITEPROTECT, &mut protect)
+        .map_err(|()| Trouble::lacking("UFFDIO_WRITEPROTECT"))?;
+    section.measure(|| region.unmap())
 }
 
 /// Moves pages to a place where a fault would be waited for.
