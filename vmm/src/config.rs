@@ -220,13 +220,14 @@ pub struct MeasureConfig {
 }
 
 impl MeasureConfig {
-    /// The kernel's command line, with what the runner is asked for.
+    /// The kernel's command line, with what the runner is asked for. Its memory lies at the same
+    /// addresses in every boot: how many page tables a fork copies depends on them.
     #[must_use]
     pub fn cmdline(&self) -> String {
         let mut words = vec!["measure".to_owned(), format!("repeat={}", self.repeat)];
         words.extend(self.depths.iter().map(|depth| format!("depth={depth}")));
         words.extend(self.operations.iter().cloned());
-        let request = format!("xenlet.init={}", words.join(","));
+        let request = format!("norandmaps xenlet.init={}", words.join(","));
         match self.boot.cmdline.as_str() {
             "" => request,
             own => format!("{own} {request}"),

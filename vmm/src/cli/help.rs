@@ -73,8 +73,10 @@ Examples:
 
 Rows are joined by workload and policy, or by workload alone if each report holds one policy and
 they differ; rows of other PTEs, batch or vCPUs do not compare (exit code 2). More traps or direct
-writes than the tolerance allows, a worse verdict, a skip, or no row any more is exit code 1. Of two measured kernels, rows are joined by operation, pages and depth; where every
-repetition of the second exceeds every one of the first by more than noise, it is worse.";
+writes than the tolerance allows, a worse verdict, a skip, or no row any more is exit code 1. Of two
+measured kernels, rows are joined by operation, pages and depth; where every repetition of the second
+exceeds every one of the first by more than noise, it is worse. Noise is the spread of the
+repetitions; for operations that make tasks, the widest spread of any of them.";
 
 /// Below `report --help`.
 pub(super) const REPORT_EXAMPLES: &str = "\

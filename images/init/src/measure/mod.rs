@@ -24,7 +24,7 @@ use section::{Section, Trouble};
 
 /// The runner's version: to be raised whenever an operation does something else than before, as
 /// counts are not comparable then.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Its name.
 const NAME: &str = "xenlet-init";
 /// Repetitions where none are asked for.

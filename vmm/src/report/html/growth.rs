@@ -19,7 +19,7 @@ pub(super) struct Growth {
 impl Growth {
     /// What grew between two kernels of a line.
     pub(super) fn between(line: &Line<'_>, from: usize, to: usize) -> Option<Growth> {
-        let row = KernelRow::new(line.measured(from)?, line.measured(to)?, 0.0);
+        let row = KernelRow::new(line.measured(from)?, line.measured(to)?, line.noise, 0.0);
         let traps = !matches!(row.reason, Some(Reason::Failed | Reason::MoreWrites));
         let worse = row.change == Change::Worse && traps;
         worse.then_some(Growth { from, to, row })

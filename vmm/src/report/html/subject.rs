@@ -6,7 +6,8 @@
 use super::input::Input;
 use super::lab::Lab;
 use super::{PageError, naming};
-use crate::report::compare::{self, measured::comparable};
+use crate::report::compare;
+use crate::report::compare::measured::{Noise, comparable};
 use crate::report::measure::{MeasureReport, OperationRow, Status};
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ pub(super) struct Line<'a> {
     pub(super) depth: u64,
     /// The rows by kernel; none where it has no such row.
     pub(super) rows: Vec<Option<&'a OperationRow>>,
+    /// Of all kernels of the page.
+    pub(super) noise: Noise,
 }
 
 impl<'a> Line<'a> {
@@ -133,6 +136,7 @@ impl<'a> Subjects<'a> {
         let mut order: Vec<&str> = Vec::new();
         let mut lines: BTreeMap<(usize, u64, u64), Line<'a>> = BTreeMap::new();
         let kernels = self.kernels.len();
+        let noise = Noise::of(self.kernels.iter().map(|kernel| kernel.report));
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         for (k, kernel) in self.kernels.iter().enumerate() {
             for row in &kernel.report.results {
@@ -146,6 +150,7 @@ impl<'a> Subjects<'a> {
                     pages: row.pages,
                     depth: row.depth,
                     rows: vec![None; kernels],
+                    noise,
                 });
                 if line.rows[k].replace(row).is_some() {
                     let (file, row) = (kernel.file.to_owned(), row.label());

@@ -4,11 +4,13 @@
 //! that changed beyond noise, each with its cause and the call site, and a line a cause. Rows that
 //! did not change are counted only: two measurements of one kernel have nothing to say.
 
+mod noise;
 mod row;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub(in crate::report) use noise::Noise;
 pub use row::{KernelRow, Reason, Side};
 pub use text::{csv, ktap, markdown, table};
 
@@ -130,6 +132,7 @@ pub fn compare(
 ) -> Result<KernelComparison, KernelsError> {
     comparable((a_name, a), (b_name, b))?;
     let (in_a, in_b) = (index(a_name, a)?, index(b_name, b)?);
+    let noise = Noise::of([a, b]);
     let both = a
         .results
         .iter()
@@ -137,7 +140,7 @@ pub fn compare(
     let compared = both.filter(|(a, _)| a.status == Status::Measured);
     let all: Vec<KernelRow> = compared
         .filter(|(_, b)| b.status != Status::Skipped)
-        .map(|(a, b)| KernelRow::new(a, b, tolerance_pct))
+        .map(|(a, b)| KernelRow::new(a, b, noise, tolerance_pct))
         .collect();
     if all.is_empty() {
         return Err(KernelsError::NothingInCommon {

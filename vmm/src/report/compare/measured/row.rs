@@ -1,13 +1,11 @@
 //! One operation on two kernels: whether it got worse beyond noise, why, and from where.
 
+use super::noise::{Noise, width};
 use crate::report::compare::Change;
-use crate::report::measure::{OperationRow, Scope, Site, Spread, Status};
+use crate::report::measure::{OperationRow, Site, Spread, Status};
 use serde::Serialize;
 use std::cmp::Ordering;
 
-/// What operations that make tasks may differ by from boot to boot, in traps: what other tasks do
-/// meanwhile is theirs too.
-const TASKS_NOISE: u64 = 8;
 /// Sites named in a cause's line.
 const SITES: usize = 4;
 
@@ -118,12 +116,11 @@ impl KernelRow {
     pub(in crate::report) fn new(
         a: &OperationRow,
         b: &OperationRow,
+        noise: Noise,
         tolerance_pct: f64,
     ) -> KernelRow {
-        let tasks = a.scope == Scope::All || b.scope == Scope::All;
-        let noise = if tasks { TASKS_NOISE } else { 0 };
         let bound = Bound {
-            noise,
+            noise: noise.between(a, b),
             tolerance_pct,
         };
         let (label, operation) = (a.label(), a.operation.clone());
@@ -176,15 +173,26 @@ impl KernelRow {
 
 /// What is no change.
 struct Bound {
-    noise: u64,
+    noise: Noise,
     tolerance_pct: f64,
 }
 
 impl Bound {
+    fn more_traps(&self, a: &Side, b: &Side) -> bool {
+        self.grew(a.traps, b.traps, self.noise.traps)
+    }
+
+    fn more_writes(&self, a: &Side, b: &Side) -> bool {
+        self.grew(
+            a.emulated_writes,
+            b.emulated_writes,
+            self.noise.emulated_writes,
+        )
+    }
+
     /// Every value of `b` is beyond every value of `a`, by more than either varies in itself.
-    fn grew(&self, a: Spread, b: Spread) -> bool {
-        let width = |s: Spread| s.max.saturating_sub(s.min);
-        let noise = width(a).max(width(b)).saturating_add(self.noise);
+    fn grew(&self, a: Spread, b: Spread, noise: u64) -> bool {
+        let noise = width(a).max(width(b)).max(noise);
         let allowed = a.max as f64 * (1.0 + self.tolerance_pct / 100.0) + noise as f64;
         b.min as f64 > allowed
     }
@@ -193,8 +201,7 @@ impl Bound {
         if b.status == Status::Failed {
             return a.status == Status::Measured;
         }
-        a.status == Status::Measured
-            && (self.grew(a.traps, b.traps) || self.grew(a.emulated_writes, b.emulated_writes))
+        a.status == Status::Measured && (self.more_traps(a, b) || self.more_writes(a, b))
     }
 
     fn change(&self, a: &Side, b: &Side) -> Change {
@@ -209,7 +216,7 @@ impl Bound {
         if b.status == Status::Failed {
             return Reason::Failed;
         }
-        if !self.grew(a.traps, b.traps) {
+        if !self.more_traps(a, b) {
             return Reason::MoreWrites;
         }
         let added = b.traps_with_updates.saturating_sub(a.traps_with_updates);

@@ -123,6 +123,26 @@ fn the_same_kernel_again_has_nothing_to_say() {
     );
 }
 
+/// What one row of all tasks varies by, another may have varied by.
+#[test]
+fn the_noise_of_all_tasks_is_the_widest_spread_of_any_of_them() {
+    let tasks = |name: &str, traps| OperationRow {
+        scope: Scope::All,
+        ..row(name, traps, 31)
+    };
+    let kernel = |fork, exec| report("6.12", vec![tasks("fork", fork), tasks("exec", exec)]);
+    let a = kernel([70; 3], [267, 267, 269]);
+    let exit = |fork| compared(&a, &kernel(fork, [267; 3])).exit();
+    assert_eq!(exit([72; 3]), Exit::Done);
+    assert_eq!(exit([73; 3]), Exit::CheckFailed);
+    // Rows of one task do not have it.
+    let mut a = a;
+    a.results.push(row("mprotect", [18; 3], 31));
+    let mut b = a.clone();
+    b.results[2].traps = Spread::of([19; 3]);
+    assert_eq!(compared(&a, &b).exit(), Exit::CheckFailed);
+}
+
 #[test]
 fn rows_that_fail_are_worse_and_skipped_ones_are_named() {
     let mut b = good();
