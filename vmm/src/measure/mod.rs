@@ -133,6 +133,10 @@ fn known(config: &MeasureConfig, image: &Image) -> Result<Known, FileError> {
     })
 }
 
+/// What is said of a guest that ended well and measured nothing.
+const NO_RUNNER: &str =
+    "the kernel did not run the runner, or the runner's markers did not trap; it said last:";
+
 /// What it died of; or why there are no rows, with the last the guest said.
 fn detail_of(
     mut detail: String,
@@ -141,10 +145,13 @@ fn detail_of(
     console: &Console<'_>,
 ) -> String {
     let ran = attribution.runner.is_some();
-    if !ran && ended == Ended::Poweroff {
-        detail = "the kernel did not run the runner, or the runner's markers did not trap".into();
+    match ended {
+        Ended::Poweroff if !ran => detail = NO_RUNNER.to_owned(),
+        Ended::Reboot => detail = "the guest rebooted before the runner was done".to_owned(),
+        Ended::Quit => detail = "interrupted before the runner was done".to_owned(),
+        _ => {}
     }
-    if !ran || ended == Ended::Crashed {
+    if !ran || matches!(ended, Ended::Crashed | Ended::Reboot) {
         detail = format!("{}\n{}", detail.trim_end(), console.last_lines());
     }
     if attribution.refused != 0 {

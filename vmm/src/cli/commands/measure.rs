@@ -2,7 +2,7 @@
 
 use super::super::args::MeasureArgs;
 use super::super::names::{chosen, operations};
-use super::super::output::{Output, replace};
+use super::super::output::{Output, replace, say};
 use super::super::progress::Bar;
 use super::super::{Exit, Failure};
 use super::boot::kernel;
@@ -11,7 +11,8 @@ use xenlet::images::find;
 use xenlet::progress::Progress;
 use xenlet::report::{Format, json};
 
-/// Measures a kernel.
+/// Measures a kernel. Why there is no measurement goes to stderr too, whatever the format: nobody
+/// looks for it in a file.
 pub(in super::super) fn measure(
     args: MeasureArgs,
     output: &Output,
@@ -31,6 +32,9 @@ pub(in super::super) fn measure(
         replace(file, text).map_err(Failure::usage)?;
     }
     let report = &measured.report;
+    if report.exit() != Exit::Done {
+        say(report.detail.trim_end());
+    }
     output.write(&match output.format {
         Format::Json => json(report),
         Format::Csv => report.csv(),

@@ -89,13 +89,15 @@ pub struct MeasureReport {
 }
 
 impl MeasureReport {
-    /// How the process should end: a guest that crashed or never ran the runner has measured
-    /// nothing that can be relied on.
+    /// How the process should end: a guest that crashed, rebooted or never ran the runner has
+    /// measured nothing that can be relied on, and one that was interrupted not all.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        match self.ended.exit() {
-            Exit::Done if self.runner.is_none() => Exit::GuestCrashed,
-            exit => exit,
+        match self.ended {
+            Ended::Poweroff if self.runner.is_some() => Exit::Done,
+            Ended::Poweroff | Ended::Reboot | Ended::Crashed => Exit::GuestCrashed,
+            Ended::TimeLimit => Exit::TimeLimit,
+            Ended::Quit => Exit::CheckFailed,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A measurement as table and CSV.
 
 use super::{MeasureReport, OperationRow, Spread, Status};
+use crate::exit::Exit;
 use crate::report::csv;
 use crate::report::grid::grid;
 
@@ -47,7 +48,8 @@ impl MeasureReport {
             };
             out.push_str(&format!("{how}: {}: {}\n", row.label(), row.detail));
         }
-        if !self.detail.is_empty() {
+        // Where there is no measurement, stderr has it.
+        if !self.detail.is_empty() && self.exit() == Exit::Done {
             out.push_str(&format!("{}\n", self.detail.trim_end()));
         }
         out
