@@ -13,6 +13,7 @@ pub use process::beyond_guest_kib;
 use crate::config::{Backend, BenchConfig};
 use crate::exit::Exit;
 use crate::kvm::{Host as KvmHost, HostError, StartError};
+use crate::measure::MeasureError;
 use crate::progress::Progress;
 use crate::report::Host;
 use crate::report::bench::{BenchReport, Measure};
@@ -27,6 +28,9 @@ pub enum BenchError {
     /// A guest of the bench cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// A kernel of the bench cannot be booted.
+    #[error(transparent)]
+    Kernel(#[from] MeasureError),
     /// This program could not be run again, or measured.
     #[error("cannot run this program for a measure")]
     Process(#[from] std::io::Error),
@@ -41,6 +45,7 @@ impl BenchError {
     pub fn exit(&self) -> Exit {
         match self {
             BenchError::Host(_) | BenchError::Start(_) => Exit::Host,
+            BenchError::Kernel(e) => e.exit(),
             BenchError::Process(_) => Exit::CheckFailed,
             BenchError::Guest(_) => Exit::GuestCrashed,
         }
@@ -71,10 +76,10 @@ pub fn run(
         measures.push(process::memory()?);
         progress.cell("lab", "default run");
         measures.push(process::default_lab("kvm", 20.0)?);
-        progress.cell("measure", "call sites");
-        match attribution::image() {
-            Some(image) => measures.push(attribution::measure(&image)?),
-            None => progress.line("no Linux image is here: what call sites cost is not measured"),
+        progress.cell("measure", "attribution");
+        match attribution::config() {
+            Some(config) => measures.push(attribution::measure(&kvm, &config)?),
+            None => progress.line("no Linux image is here: what attribution costs is not measured"),
         }
     }
     if config.backend == Backend::Direct {

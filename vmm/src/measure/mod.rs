@@ -13,7 +13,7 @@ use crate::domain::{DomainConfig, Program};
 use crate::exit::Exit;
 use crate::image::Image;
 use crate::initramfs;
-use crate::kvm::{Host as KvmHost, Options};
+use crate::kvm::{Host as KvmHost, Machine, Options};
 use crate::progress::Progress;
 use crate::report::boot::{Ended, Guest};
 use crate::report::measure::{
@@ -75,16 +75,8 @@ pub fn run(
     let image = Image::open(&config.boot.kernel).map_err(BootError::from)?;
     let known = known(config, &image)?;
     let kvm = KvmHost::open().map_err(BootError::from)?;
-    let domain = DomainConfig {
-        mem_mib: config.boot.mem_mib,
-        cpus: config.boot.cpus as usize,
-        cmdline: config.cmdline(),
-        initrd: Some(initramfs::bare().finish()),
-        ..DomainConfig::default()
-    };
-    let machine = kvm.build(&Program::from(&image), &domain);
-    let machine = machine.map_err(BootError::from)?;
-    drop((image, domain));
+    let machine = machine(&kvm, config, &image)?;
+    drop(image);
     let unwinder = known
         .orc
         .clone()
@@ -109,6 +101,23 @@ pub fn run(
     let report = report(config, &known, host, &attribution, (ended, detail));
     let trace = attribution.trace.map(|trace| trace.json());
     Ok(Measured { report, trace })
+}
+
+/// The kernel with the runner as its first process, ready to run. Nobody listens to it yet.
+pub(crate) fn machine(
+    kvm: &KvmHost,
+    config: &MeasureConfig,
+    image: &Image,
+) -> Result<Machine, MeasureError> {
+    let domain = DomainConfig {
+        mem_mib: config.boot.mem_mib,
+        cpus: config.boot.cpus as usize,
+        cmdline: config.cmdline(),
+        initrd: Some(initramfs::bare().finish()),
+        ..DomainConfig::default()
+    };
+    let machine = kvm.build(&Program::from(image), &domain);
+    Ok(machine.map_err(BootError::from)?)
 }
 
 fn known(config: &MeasureConfig, image: &Image) -> Result<Known, FileError> {
