@@ -6,12 +6,17 @@
 #   git bisect start BAD GOOD
 #   git bisect run .../images/bisect.sh $PWD/good.json
 #
-# Exit codes are git's: 0 good, 1 bad, 125 cannot be told. XENLET names the program, OPERATIONS what
-# is measured (as in good.json), JOBS how many compilers run.
+# Exit codes are git's: 0 good, 1 bad, 125 cannot be told, 255 to give up: without a report to
+# compare with no commit can be judged. XENLET names the program, OPERATIONS what is measured (as in
+# good.json), JOBS how many compilers run.
 set -u
-good=${1:?usage: git bisect run bisect.sh GOOD.json}
 xenlet=${XENLET:-xenlet}
-report=$(mktemp) || exit 125
+if [ $# -ne 1 ] || [ ! -r "$1" ]; then
+	echo "usage: git bisect run bisect.sh GOOD.json" >&2
+	exit 255
+fi
+good=$1
+report=$(mktemp) || exit 255
 trap 'rm -f "$report"' EXIT
 
 configure() {
