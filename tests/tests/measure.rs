@@ -1,16 +1,19 @@
 //! Unmodified Linux kernels, measured: what `xenlet measure` counts on Debian's, and what
-//! `xenlet compare` says of two. Images that were not fetched, or a host without KVM, are skipped
-//! and counted. Comes in: `~/.cache/xenlet/images`, the samples in `data/`.
+//! `xenlet compare` says of two. Comes in: the samples in `data/`; images, fetched where they are not
+//! here yet: 6.1, 6.12 and 7.2, or what `XENLET_LINUX` says. `all` is 7.3-rc too, and every operation
+//! measured twice. What this machine cannot run or fetch is skipped and counted.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Output};
 use std::sync::Mutex;
-use tests::binary;
+use std::time::Duration;
+use tests::elf::Elf;
 use tests::runner::{self, Check, Checked, Skip};
-use tests::runs;
+use tests::{binary, guests, runs};
 use xenlet::images::Cache;
 
 const SAMPLE_6_12: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/measure-6.12.json");
@@ -24,10 +27,15 @@ fn main() -> ExitCode {
         Check::new("symbols/another-kernels", another_kernels_symbols),
         Check::new("kernels/6.1-batches", || batches("debian-6.1")),
         Check::new("kernels/6.12-batches", || batches("debian-6.12")),
-        Check::new("kernels/7.2-does-not", lost),
+        Check::new("kernels/7.2-does-not", || lost("debian-7.2", "0,255")),
+        Check::new("kernels/7.3-rc-does-not", || lost("debian-7.3-rc", "0")),
         Check::new("kernels/7.2-batches-at-depth-255", deep),
         Check::new("kernels/compare", compared),
         Check::new("kernels/again", again),
+        Check::new("kernels/trace", traced),
+        Check::new("kernels/no-runner", no_runner),
+        Check::new("everything/6.12-again", || everything_again("debian-6.12")).within(LONG),
+        Check::new("everything/7.2-again", || everything_again("debian-7.2")).within(LONG),
     ])
 }
 
@@ -49,7 +57,28 @@ fn scratch(name: &str) -> PathBuf {
     dir.join(name)
 }
 
+const OPERATIONS: &str = "nothing,mprotect,munmap,munmap_markers,madvise_free";
+/// Two measurements of everything.
+const LONG: Duration = Duration::from_secs(1800);
+
+/// Whether `image` is to be measured. 6.12 is quick, and without it there is nothing to compare.
+fn wanted(image: &str) -> Result<(), Skip> {
+    let unsaid = env::var_os(guests::LINUX).is_none_or(|v| v.is_empty());
+    match guests::chosen().iter().any(|name| name == image) || unsaid && image == "debian-6.12" {
+        true => guests::ready(image),
+        false => Err(Skip(format!("{image} is not among {}", guests::LINUX))),
+    }
+}
+
+fn all_is_wanted() -> Result<(), Skip> {
+    match env::var(guests::LINUX).is_ok_and(|v| v == "all") {
+        true => Ok(()),
+        false => Err(Skip(format!("every operation takes {}=all", guests::LINUX))),
+    }
+}
+
 fn fetched(image: &str) -> Result<PathBuf, Skip> {
+    wanted(image)?;
     let cache = Cache::of_user().map_err(|e| Skip(e.to_string()))?;
     let found = cache.get(image).map(|fetched| fetched.file);
     found.ok_or_else(|| Skip(format!("{image} was not fetched")))
@@ -58,20 +87,25 @@ fn fetched(image: &str) -> Result<PathBuf, Skip> {
 /// Measures `image` once for each `name`; the report's file.
 fn measured(image: &str, name: &str, depths: &str) -> Result<String, Skip> {
     static DONE: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
-    runs::kvm()?;
-    fetched(image)?;
+    wanted(image)?;
     let file = scratch(&format!("{name}.json")).display().to_string();
     let mut done = DONE.lock().unwrap_or_else(|e| e.into_inner());
     if done.contains_key(name) {
         return Ok(file);
     }
     let what = ["measure", "--image", image, "--depth", depths];
-    let operations = ["--operation", "nothing,mprotect,munmap,madvise_free"];
-    let out = ["--format", "json", "--out", &file];
+    let operations = ["--operation", OPERATIONS];
+    let trace = trace_of(name).display().to_string();
+    let out = ["--format", "json", "--out", &file, "--trace", &trace];
     let ran = xenlet(&[&what[..], &operations, &out].concat());
     assert_eq!(ran.status.code(), Some(0), "{image}: {}", stderr(&ran));
     done.insert(name.to_owned(), file.clone());
     Ok(file)
+}
+
+/// Where [`measured`] leaves the time line.
+fn trace_of(name: &str) -> PathBuf {
+    scratch(&format!("{name}.trace.json"))
 }
 
 fn read(file: &str) -> Value {
@@ -129,17 +163,27 @@ fn batches(image: &str) -> Checked {
     is_batched(&row(&report, "madvise_free", 0));
     let munmap = row(&report, "munmap", 0);
     assert_eq!(munmap["emulated_writes"]["median"], 512, "{munmap}");
+    // And the table that is freed: unpinned, and its entry one above.
+    let markers = row(&report, "munmap_markers", 0);
+    assert!((17..=20).contains(&traps(&markers)), "{markers}");
+    assert_eq!(markers["batch_sizes"]["31"], 16, "{markers}");
+    assert_eq!(markers["emulated_writes"]["median"], 0, "{markers}");
     Ok(())
 }
 
-fn lost() -> Checked {
-    let report = read(&measured("debian-7.2", "debian-7.2", "0,255")?);
+fn lost(image: &str, depths: &str) -> Checked {
+    let report = read(&measured(image, image, depths)?);
     assert_eq!(report["kernel"]["symbols"], "kallsyms");
     let mprotect = row(&report, "mprotect", 0);
     let traps = traps(&mprotect);
     assert!((512..=516).contains(&traps), "{traps} traps: {mprotect}");
     assert_eq!(mprotect["batch_sizes"]["1"], 512, "{mprotect}");
     assert_eq!(mprotect["winnable"], 512 - 17, "{mprotect}");
+    let markers = row(&report, "munmap_markers", 0);
+    assert!(
+        markers["batch_sizes"]["1"].as_u64() >= Some(512),
+        "{markers}"
+    );
     is_by_change_protection(&mprotect);
     Ok(())
 }
@@ -163,6 +207,105 @@ fn again() -> Checked {
     let ran = xenlet(&["compare", &a, &b]);
     assert_eq!(ran.status.code(), Some(0), "{}", stdout(&ran));
     assert!(stdout(&ran).contains(": 0 worse,"), "{}", stdout(&ran));
+    Ok(())
+}
+
+/// Every operation at every depth, twice: `compare` has nothing to say.
+fn everything_again(image: &str) -> Checked {
+    all_is_wanted()?;
+    wanted(image)?;
+    let run = |name: &str| {
+        let file = scratch(&format!("{image}-{name}.json"))
+            .display()
+            .to_string();
+        let out = ["--image", image, "--format", "json", "--out", &file];
+        let ran = xenlet(&[&["measure"][..], &out].concat());
+        assert_eq!(ran.status.code(), Some(0), "{image}: {}", stderr(&ran));
+        file
+    };
+    let ran = xenlet(&["compare", &run("all"), &run("all-again")]);
+    assert_eq!(ran.status.code(), Some(0), "{}", stdout(&ran));
+    assert_eq!(stdout(&ran).lines().count(), 1, "{}", stdout(&ran));
+    Ok(())
+}
+
+/// What `--trace` leaves: on each line events in the order of their times, hypercalls inside the
+/// operations they belong to, and as many as were counted.
+fn traced() -> Checked {
+    let report = read(&measured("debian-7.2", "debian-7.2", "0,255")?);
+    let trace = read(&trace_of("debian-7.2").display().to_string());
+    assert_eq!(trace["otherData"]["dropped"], 0);
+    let events = trace["traceEvents"].as_array().expect("events");
+    let of = |cat: &str| events.iter().filter(|e| e["cat"] == cat).collect();
+    let (operations, calls): (Vec<&Value>, Vec<&Value>) = (of("operation"), of("hypercall"));
+    in_order(&operations);
+    in_order(&calls);
+    let inside = |call: &Value, operation: &Value| {
+        let ((from, to), (begin, end)) = (times(call), times(operation));
+        from >= begin && to <= end
+    };
+    for call in &calls {
+        let around = operations.iter().filter(|o| inside(call, o));
+        assert_eq!(around.count(), 1, "{call}");
+    }
+    let name = "mprotect 512 @0 #0";
+    let operation = operations.iter().find(|o| o["name"] == name);
+    let operation = operation.expect("an operation by its name");
+    let updates = calls.iter().filter(|c| inside(c, operation));
+    let updates = updates.filter(|c| c["args"]["updates"] != 0).count() as u64;
+    assert_eq!(row(&report, "mprotect", 0)["batch_sizes"]["1"], updates);
+    Ok(())
+}
+
+/// When an event began and ended.
+fn times(event: &Value) -> (f64, f64) {
+    let number = |key: &str| event[key].as_f64().expect("a number");
+    // Times are in µs with three digits: sums of them are not exact beyond.
+    (number("ts"), number("ts") + number("dur") - 0.0005)
+}
+
+fn in_order(events: &[&Value]) {
+    assert!(!events.is_empty());
+    for pair in events.windows(2) {
+        let ((_, end), (begin, _)) = (times(pair[0]), times(pair[1]));
+        assert!(end <= begin, "{pair:?}");
+    }
+}
+
+/// Guests that are no Linux, or never come to the runner: why there is no measurement is the first
+/// line on stderr, the report has it too.
+fn no_runner() -> Checked {
+    runs::kvm()?;
+    let ends = Elf::kernel(|a| {
+        a.power_off();
+    });
+    let crashes = Elf::kernel(|a| {
+        a.bytes(&[0x0f, 0x0b]);
+    });
+    let spins = Elf::kernel(|a| {
+        a.spin();
+    });
+    for (name, elf, code, words) in [
+        ("ends", ends, 4, "the kernel did not run the runner"),
+        ("crashes", crashes, 4, "the guest crashed on vCPU 0"),
+        ("spins", spins, 5, "the time limit passed"),
+    ] {
+        let kernel = scratch(name).display().to_string();
+        fs::write(&kernel, elf.bytes()).expect("writable");
+        let measure = ["measure", "--kernel", &kernel, "--time-limit", "2"];
+        let ran = xenlet(&[&measure[..], &["--format", "json"]].concat());
+        assert_eq!(ran.status.code(), Some(code), "{name}: {}", stderr(&ran));
+        assert!(stderr(&ran).starts_with(words), "{name}: {}", stderr(&ran));
+        let report: Value = serde_json::from_str(&stdout(&ran)).expect("JSON");
+        let detail = report["detail"].as_str().expect("text");
+        assert_eq!(stderr(&ran).trim_end(), detail, "{name}");
+        assert_eq!(report["runner"], Value::Null, "{name}");
+        let table = xenlet(&measure);
+        assert!(
+            !stdout(&table).contains(words),
+            "{name}: said once is enough"
+        );
+    }
     Ok(())
 }
 
