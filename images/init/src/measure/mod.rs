@@ -16,6 +16,7 @@ mod protect;
 mod region;
 mod section;
 mod tasks;
+mod undisturbed;
 mod unmap;
 mod userfault;
 
@@ -167,7 +168,7 @@ pub(crate) fn run(args: &[String]) {
     let plan = Plan::parse(args);
     let rows: usize = plan.depths.iter().map(|&depth| plan.at(depth).len()).sum();
     println!("measure: {rows} rows");
-    region::one_cpu();
+    undisturbed::undisturbed();
     if !marker::hello(NAME, VERSION) {
         println!("measure: nobody listens to the markers here");
     }

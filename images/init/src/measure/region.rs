@@ -138,15 +138,3 @@ impl Drop for Region {
         let _ = self.unmap();
     }
 }
-
-/// Keeps this process, and those it forks, on one CPU: or the counts depend on the scheduler.
-pub(super) fn one_cpu() {
-    let mut cpus = nix::sched::CpuSet::new();
-    let here = nix::unistd::Pid::from_raw(0);
-    let set = cpus
-        .set(0)
-        .and_then(|()| nix::sched::sched_setaffinity(here, &cpus));
-    if let Err(e) = set {
-        println!("measure: not kept on one CPU: {e}");
-    }
-}

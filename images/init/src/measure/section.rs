@@ -1,6 +1,7 @@
 //! One repetition of an operation: what lies between its markers is counted, nothing else.
 
 use super::marker::Marker;
+use super::undisturbed;
 use hypercalls::measure::{ALL_TASKS, BEGIN, END, FAIL, SKIP};
 use std::fmt;
 use std::io;
@@ -86,6 +87,7 @@ impl<'a> Section<'a> {
     }
 
     fn begin(&mut self) {
+        undisturbed::let_others_run();
         self.open = true;
         let marker = Marker {
             what: BEGIN,
