@@ -75,8 +75,8 @@ Rows are joined by workload and policy, or by workload alone if each report hold
 they differ; rows of other PTEs, batch or vCPUs do not compare (exit code 2). More traps or direct
 writes than the tolerance allows, a worse verdict, a skip, or no row any more is exit code 1. Of two
 measured kernels, rows are joined by operation, pages and depth; where every repetition of the second
-exceeds every one of the first by more than noise, it is worse. Noise is the spread of the
-repetitions; for operations that make tasks, the widest spread of any of them.";
+exceeds every one of the first by more than noise, it is worse. Noise is the widest spread of an
+operation's rows; for those that make tasks, of any that does.";
 
 /// Below `report --help`.
 pub(super) const REPORT_EXAMPLES: &str = "\

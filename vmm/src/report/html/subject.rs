@@ -29,7 +29,7 @@ pub(super) struct Line<'a> {
     pub(super) depth: u64,
     /// The rows by kernel; none where it has no such row.
     pub(super) rows: Vec<Option<&'a OperationRow>>,
-    /// Of all kernels of the page.
+    /// Of its operation on all kernels.
     pub(super) noise: Noise,
 }
 
@@ -136,7 +136,7 @@ impl<'a> Subjects<'a> {
         let mut order: Vec<&str> = Vec::new();
         let mut lines: BTreeMap<(usize, u64, u64), Line<'a>> = BTreeMap::new();
         let kernels = self.kernels.len();
-        let noise = Noise::of(self.kernels.iter().map(|kernel| kernel.report));
+        let reports = self.kernels.iter().map(|kernel| kernel.report);
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         for (k, kernel) in self.kernels.iter().enumerate() {
             for row in &kernel.report.results {
@@ -150,7 +150,7 @@ impl<'a> Subjects<'a> {
                     pages: row.pages,
                     depth: row.depth,
                     rows: vec![None; kernels],
-                    noise,
+                    noise: Noise::of(reports.clone(), (&row.operation, row.scope)),
                 });
                 if line.rows[k].replace(row).is_some() {
                     let (file, row) = (kernel.file.to_owned(), row.label());

@@ -132,7 +132,6 @@ pub fn compare(
 ) -> Result<KernelComparison, KernelsError> {
     comparable((a_name, a), (b_name, b))?;
     let (in_a, in_b) = (index(a_name, a)?, index(b_name, b)?);
-    let noise = Noise::of([a, b]);
     let both = a
         .results
         .iter()
@@ -140,7 +139,10 @@ pub fn compare(
     let compared = both.filter(|(a, _)| a.status == Status::Measured);
     let all: Vec<KernelRow> = compared
         .filter(|(_, b)| b.status != Status::Skipped)
-        .map(|(a, b)| KernelRow::new(a, b, noise, tolerance_pct))
+        .map(|(row, other)| {
+            let noise = Noise::of([a, b], (&row.operation, row.scope));
+            KernelRow::new(row, other, noise, tolerance_pct)
+        })
         .collect();
     if all.is_empty() {
         return Err(KernelsError::NothingInCommon {

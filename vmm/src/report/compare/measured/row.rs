@@ -1,6 +1,6 @@
 //! One operation on two kernels: whether it got worse beyond noise, why, and from where.
 
-use super::noise::{Noise, width};
+use super::noise::Noise;
 use crate::report::compare::Change;
 use crate::report::measure::{OperationRow, Site, Spread, Status};
 use serde::Serialize;
@@ -120,7 +120,7 @@ impl KernelRow {
         tolerance_pct: f64,
     ) -> KernelRow {
         let bound = Bound {
-            noise: noise.between(a, b),
+            noise,
             tolerance_pct,
         };
         let (label, operation) = (a.label(), a.operation.clone());
@@ -190,9 +190,8 @@ impl Bound {
         )
     }
 
-    /// Every value of `b` is beyond every value of `a`, by more than either varies in itself.
+    /// Every value of `b` is beyond every value of `a`, by more than such rows vary in themselves.
     fn grew(&self, a: Spread, b: Spread, noise: u64) -> bool {
-        let noise = width(a).max(width(b)).max(noise);
         let allowed = a.max as f64 * (1.0 + self.tolerance_pct / 100.0) + noise as f64;
         b.min as f64 > allowed
     }
