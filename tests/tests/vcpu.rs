@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     run(vec![
         Check::new("extended_registers_are_kept", extended_registers_are_kept),
         Check::new("no_breakpoint_is_lost", no_breakpoint_is_lost),
+        Check::new("nor_one_whose_int3_is_gone", nor_one_whose_int3_is_gone),
     ])
 }
 
@@ -154,5 +155,53 @@ fn no_breakpoint_is_lost() -> Checked {
     must_power_off(two(first, second, |dom| {
         put(dom, data(1), &[u64::from(MMUEXT_TLB_FLUSH_ALL), 0, 0]);
         one_handler(BP, HANDLER)(dom);
+    }))
+}
+
+/// A five-byte `nop`, as kernels put where they may want to jump.
+const NOP: [u8; 5] = [0x0f, 0x1f, 0x44, 0, 0];
+/// A kernel that patches itself has an `int3` in the place of an instruction's first byte for a
+/// while. One vCPU executes the instruction, the other puts the `int3` there and takes it away, and
+/// has the first kicked. A breakpoint that is lost leaves rip at the second byte, which is no
+/// instruction.
+fn nor_one_whose_int3_is_gone() -> Checked {
+    let (mut site, mut handler) = (0, 0);
+    let rip = offset_of!(VcpuGuestContext, user_regs) + offset_of!(CpuUserRegs, rip);
+    let rsp = offset_of!(VcpuGuestContext, user_regs) + offset_of!(CpuUserRegs, rsp);
+    let cr3 = offset_of!(VcpuGuestContext, ctrlreg) + 24;
+    let mut second = 0;
+    let guest = Tiny::new(|a| {
+        let start = a.label();
+        a.jmp(start);
+        handler = a.here();
+        // add $4,16(%rsp): past the instruction
+        a.bytes(&[0x48, 0x83, 0x44, 0x24, 0x10, 4]);
+        return_from_breakpoint(a);
+        a.bind(start).mov(Rsp, data(40));
+        a.hypercall(Nr::SetTrapTable, &[data(0)]);
+        a.hypercall(Nr::VcpuOp, &[u64::from(VCPUOP_INITIALISE), 1, data(4)]);
+        a.hypercall(Nr::VcpuOp, &[u64::from(VCPUOP_UP), 1, 0]);
+        a.mov(R15, 0);
+        let again = a.mark();
+        site = a.here();
+        a.bytes(&NOP);
+        a.bytes(&[0x49, 0x81, 0xff]) // cmp $BREAKPOINTS,%r15
+            .bytes(&(BREAKPOINTS as u32).to_le_bytes())
+            .jnz(again)
+            .power_off();
+        second = a.here();
+        a.mov(Rbx, site);
+        let patch = a.mark();
+        for first in [0xcc, NOP[0]] {
+            a.bytes(&[0xc6, 0x03, first]); // movb $first,(%rbx)
+            a.hypercall(Nr::MmuextOp, &[data(1), 1, 0, u64::from(DOMID_SELF)]);
+        }
+        a.jmp(patch);
+    });
+    must_power_off(guest.cpus(2).data(move |dom| {
+        let l4 = table_frame(dom, 0).maddr().0;
+        context(dom, &[(rip, second), (rsp, data(50)), (cr3, l4)]);
+        put(dom, data(1), &[u64::from(MMUEXT_TLB_FLUSH_ALL), 0, 0]);
+        one_handler(BP, handler)(dom);
     }))
 }

@@ -15,9 +15,9 @@ use super::vm::Vm;
 use super::{stubs, tsc};
 use crate::domain::Regs;
 use crate::memory::{BadMaddr, Memory};
-use hypercalls::trap::has_error_code;
+use hypercalls::trap::{BP, OF, has_error_code};
 use hypercalls::{Maddr, Mfn, PAGE_SIZE, Vaddr};
-use kvm_bindings::{Msrs, kvm_debugregs, kvm_msr_entry, kvm_regs};
+use kvm_bindings::{Msrs, kvm_debugregs, kvm_msr_entry, kvm_regs, kvm_vcpu_events__bindgen_ty_1};
 use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd};
 
 /// Why the guest was left.
@@ -379,6 +379,11 @@ impl Cpu {
         };
         let Frame { error, rip, .. } = frame;
         let cr2 = self.fd.sync_regs().sregs.cr2;
+        if [BP, OF].contains(&vector)
+            && let Err(e) = self.forget_soft()
+        {
+            return Some(Exit::Dead(format!("exceptions to come: {e}")));
+        }
         Some(match frame.meaning(vector) {
             Meaning::Guest => Exit::Exception {
                 vector,
@@ -402,8 +407,7 @@ impl Cpu {
         self.fd.set_sync_dirty_reg(SyncReg::Register);
     }
 
-    /// After a signal. KVM may have taken the guest past an `int3` whose #BP is still to be
-    /// delivered and is not reported: writing registers now would lose it.
+    /// After a signal. Writing registers would lose an exception that is still to be delivered.
     fn interrupted(&mut self) -> Exit {
         self.fd.set_kvm_immediate_exit(0);
         let sync = self.fd.sync_regs();
@@ -412,12 +416,26 @@ impl Cpu {
         }
         self.at_cpl3 = true;
         match self.fd.get_vcpu_events() {
-            Ok(events) if events.exception.injected == 0 && events.exception.pending == 0 => {
-                Exit::Interrupted
-            }
+            Ok(events) if !is_to_come(&events.exception) => Exit::Interrupted,
             _ => Exit::InterruptedBusy,
         }
     }
+
+    /// Has KVM name no soft exception as the last one, now that it is delivered: see [`is_to_come`].
+    fn forget_soft(&mut self) -> Result<(), kvm_ioctls::Error> {
+        let mut events = self.fd.get_vcpu_events()?;
+        events.exception = Default::default();
+        self.fd.set_vcpu_events(&events)
+    }
+}
+
+/// Whether KVM still has to deliver an exception. It does not say so of a soft one, #BP or #OF, as
+/// rip is past the instruction already; but it names the last exception there was, and a soft one
+/// that was delivered is struck from there. What is behind rip tells nothing: a kernel that patches
+/// itself may have taken the `int3` away by now.
+fn is_to_come(exception: &kvm_vcpu_events__bindgen_ty_1) -> bool {
+    let soft = [BP, OF].contains(&exception.nr);
+    exception.injected != 0 || exception.pending != 0 || soft
 }
 
 #[cfg(test)]

@@ -13,17 +13,16 @@ use super::vm::Vm;
 use crate::domain::{Domain, Regs, Step, Wait};
 use crate::mm::Flush;
 use crate::{dump, hypercall, trap};
-use hypercalls::Vaddr;
 use hypercalls::trap::DB;
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
-/// How soon a kick is repeated that came while registers must not be touched. Until then others wait
-/// with theirs: where exits are slow, they would stop the vCPU again before it has run.
+/// How soon a kick is repeated that came while registers must not be touched, at first; each time
+/// later. Until then others wait with theirs: where exits are slow, they would stop the vCPU again
+/// before it has run.
 const KICK_AGAIN: Duration = Duration::from_micros(50);
-/// How often in a row a kick is put off because there is an `int3` behind rip, each time twice as
-/// long: 12.8 ms in all. A #BP that was still to come has come by then.
-const DOUBTS: u32 = 8;
+/// How often that time is doubled, at most: to 12.8 ms.
+const DOUBLED: u32 = 8;
 /// The longest a blocked vCPU sleeps without looking; every event wakes it earlier.
 const NAP: Duration = Duration::from_secs(1);
 
@@ -271,21 +270,17 @@ impl<'a, 'o> Runner<'a, 'o> {
     /// Handles an exit. After one at which registers must not be touched the vCPU goes on until
     /// there is another.
     fn handle(&mut self, mut exit: Exit) -> Step {
-        let mut doubts = 0;
-        loop {
-            let busy = matches!(exit, Exit::InterruptedBusy);
-            if !busy && let Err(e) = self.cpu.save(&exit, &mut self.regs) {
-                return self.dead(e.to_string());
-            }
-            let doubt = matches!(exit, Exit::Interrupted) && self.breakpoint_behind();
-            if !busy && (!doubt || doubts == DOUBTS) {
-                return self.act(exit);
-            }
+        let mut doubled = 0;
+        while matches!(exit, Exit::InterruptedBusy) {
             if self.shared.stopped() {
                 return Step::Resume;
             }
-            exit = self.go_on(KICK_AGAIN * (1 << doubts));
-            doubts += u32::from(doubt);
+            exit = self.go_on(KICK_AGAIN * (1 << doubled));
+            doubled = (doubled + 1).min(DOUBLED);
+        }
+        match self.cpu.save(&exit, &mut self.regs) {
+            Ok(()) => self.act(exit),
+            Err(e) => self.dead(e.to_string()),
         }
     }
 
@@ -343,14 +338,6 @@ impl<'a, 'o> Runner<'a, 'o> {
         self.shared.quiet(self.index, quiet);
         self.armed = None;
         self.enter()
-    }
-
-    /// Whether the instruction before rip may be an `int3` whose #BP is still to come.
-    fn breakpoint_behind(&self) -> bool {
-        let mut byte = [0];
-        let at = Vaddr(self.regs.rip.wrapping_sub(1));
-        let domain = self.shared.lock();
-        domain.view(self.index).copy_in(at, &mut byte).is_ok() && byte == [0xcc]
     }
 
     fn dead(&self, why: String) -> Step {
