@@ -61,6 +61,7 @@ pub mod images;
 pub mod initramfs;
 pub mod kvm;
 pub mod lab;
+mod lines;
 pub mod measure;
 pub mod memory;
 pub mod mm;

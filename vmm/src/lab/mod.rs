@@ -1,7 +1,7 @@
 //! The lab's pipeline: one boot of the measuring guest, or one direct run, that works through all
 //! cells; then the report.
 
-mod tail;
+mod last_words;
 
 use crate::config::{Backend, LabConfig};
 use crate::direct::{self, DirectError};
@@ -9,12 +9,12 @@ use crate::domain::{CellReport, DomainConfig, Program};
 use crate::exit::Exit;
 use crate::image::{Image, OpenError};
 use crate::kvm::{Ending, Host as KvmHost, HostError, Options, StartError};
+use crate::lines::Lines;
 use crate::progress::Progress;
 use crate::report::{Host, LabReport, assemble};
-use std::io::Write;
+use last_words::last_words;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tail::Tail;
 use thiserror::Error;
 
 /// The measuring guest, built with this program.
@@ -80,12 +80,7 @@ pub fn run(
     progress.start(config.cells().count());
     let (cells, dump) = match config.backend {
         Backend::Direct => {
-            let mut console = Console {
-                progress,
-                echo: config.verbose,
-                line: Vec::new(),
-                tail: Tail::default(),
-            };
+            let mut console = Lines::new(progress, heard, config.verbose);
             (
                 direct::run(&config.plan(), &domain_config(config), &mut console)?,
                 None,
@@ -121,27 +116,25 @@ fn on_kvm(
     let kvm = KvmHost::open()?;
     host.strategies = kvm.probe.strategies();
     let machine = kvm.build(&Program::from(&image), &domain_config(config))?;
-    let tail = Tail::default();
+    let mut console = Lines::new(progress, heard, config.verbose);
     let outcome = machine.run(Options {
         time_limit: Some(Duration::from_secs(config.time_limit_s)),
-        output: Some(Box::new(Console {
-            progress,
-            echo: config.verbose,
-            line: Vec::new(),
-            tail: tail.clone(),
-        })),
+        output: Some(Box::new(&mut console)),
         ..Options::default()
     })?;
     let cells = outcome.domain.lab.cells;
     match outcome.ending {
         Ending::Shutdown(hypercalls::sched::SHUTDOWN_POWEROFF) => Ok((cells, None)),
         Ending::Shutdown(reason) => {
-            let dump = tail.after(&format!("the guest shut down, reason {reason}"));
-            Ok((cells, Some(dump)))
+            let how = format!("the guest shut down, reason {reason}");
+            Ok((cells, Some(last_words(&how, &console))))
         }
         Ending::Crash(dump) => {
             let (how, state) = dump.split_once('\n').unwrap_or((&dump, ""));
-            Ok((cells, Some(format!("{}\n{state}", tail.after(how)))))
+            Ok((
+                cells,
+                Some(format!("{}\n{state}", last_words(how, &console))),
+            ))
         }
         Ending::TimeLimit => Err(LabError::TimeLimit(config.time_limit_s)),
         Ending::Signal(signal) => Err(LabError::Signal(signal)),
@@ -161,46 +154,9 @@ fn image(config: &LabConfig) -> Result<Image, LabError> {
     Ok(Image::open(path)?)
 }
 
-/// The guest's console: a line a cell, told to `progress`, and shown if asked for.
-struct Console<'a> {
-    progress: &'a mut (dyn Progress + Send),
-    echo: bool,
-    line: Vec<u8>,
-    tail: Tail,
-}
-
-/// A line longer than this is cut: the guest may print for ever without a newline.
-const LINE_MAX: usize = 4096;
-
-impl Console<'_> {
-    fn end_of_line(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        let line = String::from_utf8_lossy(&line);
-        let shown = line.escape_debug().to_string();
-        if self.echo {
-            self.progress.line(&shown);
-        }
-        self.tail.push(shown);
-        if let Some((workload, rest)) = line.strip_prefix("lab: ").and_then(|l| l.split_once(' ')) {
-            let policy = rest.split(':').next().unwrap_or_default();
-            self.progress.cell(workload, policy);
-        }
-    }
-}
-
-impl Write for Console<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        for &byte in bytes {
-            match byte {
-                b'\n' => self.end_of_line(),
-                _ if self.line.len() < LINE_MAX => self.line.push(byte),
-                _ => {}
-            }
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+/// A line a cell: `lab: WORKLOAD POLICY: ...`.
+fn heard(line: &str, progress: &mut dyn Progress) {
+    if let Some((workload, rest)) = line.strip_prefix("lab: ").and_then(|l| l.split_once(' ')) {
+        progress.cell(workload, rest.split(':').next().unwrap_or_default());
     }
 }

@@ -4,8 +4,6 @@
 //! Comes in: a [`MeasureConfig`]. Goes out: a [`Measured`]. The runner is in the binary: nothing is
 //! needed but a kernel.
 
-mod console;
-
 use crate::attribution::Attribution;
 use crate::boot::{self, BootError};
 use crate::config::MeasureConfig;
@@ -14,6 +12,7 @@ use crate::exit::Exit;
 use crate::image::Image;
 use crate::initramfs;
 use crate::kvm::{Host as KvmHost, Machine, Options};
+use crate::lines::Lines;
 use crate::progress::Progress;
 use crate::report::boot::{Ended, Guest};
 use crate::report::measure::{
@@ -21,7 +20,6 @@ use crate::report::measure::{
 };
 use crate::report::{Host, Version};
 use crate::symbols::{self, FileError, Orc, Symbols, Unwinder};
-use console::Console;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -84,7 +82,7 @@ pub fn run(
         .map(Unwinder::new);
     let machine = machine.measured_by(Attribution::new(unwinder, config.trace));
     let start = Instant::now();
-    let mut console = Console::new(progress, config.boot.verbose);
+    let mut console = Lines::new(progress, heard, config.boot.verbose);
     let outcome = machine.run(Options {
         time_limit: config.boot.time_limit_s.map(Duration::from_secs),
         output: Some(Box::new(&mut console)),
@@ -146,12 +144,29 @@ fn known(config: &MeasureConfig, image: &Image) -> Result<Known, FileError> {
 const NO_RUNNER: &str =
     "the kernel did not run the runner, or the runner's markers did not trap; it said last:";
 
+/// What the runner's lines begin with: `measure: OPERATION PAGES @DEPTH`, or `measure: N rows`.
+const RUNNER: &str = "measure: ";
+
+/// The runner says which operation it begins.
+fn heard(line: &str, progress: &mut dyn Progress) {
+    let Some(rest) = line.strip_prefix(RUNNER) else {
+        return;
+    };
+    match rest.strip_suffix(" rows").and_then(|n| n.parse().ok()) {
+        Some(rows) => progress.start(rows),
+        None => {
+            let (operation, size) = rest.split_once(' ').unwrap_or((rest, ""));
+            progress.cell(operation, size);
+        }
+    }
+}
+
 /// What it died of; or why there are no rows, with the last the guest said.
 fn detail_of(
     mut detail: String,
     ended: Ended,
     attribution: &Attribution,
-    console: &Console<'_>,
+    console: &Lines<'_>,
 ) -> String {
     let ran = attribution.runner.is_some();
     match ended {
@@ -161,7 +176,8 @@ fn detail_of(
         _ => {}
     }
     if !ran || matches!(ended, Ended::Crashed | Ended::Reboot) {
-        detail = format!("{}\n{}", detail.trim_end(), console.last_lines());
+        let last: Vec<&str> = console.last().collect();
+        detail = format!("{}\n{}", detail.trim_end(), last.join("\n"));
     }
     if attribution.refused != 0 {
         let refused = attribution.refused;
