@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Why a check did not run.
@@ -140,16 +141,32 @@ fn run(check: Check, tally: &mut Tally) {
     }
 }
 
-/// Ends the process if what is returned is not dropped in time.
-fn watch(name: String, within: Duration) -> mpsc::Sender<()> {
+/// Ends the process if it is not dropped in time. Its thread is gone then: checks count threads.
+struct Watch {
+    alive: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.alive = None;
+        // It cannot panic.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn watch(name: String, within: Duration) -> Watch {
     let (alive, ended) = mpsc::channel();
-    std::thread::spawn(move || {
+    let thread = std::thread::spawn(move || {
         if ended.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
             println!("test {name} ... FAILED: it hangs, {within:?} are over");
             std::process::exit(HUNG);
         }
     });
-    alive
+    Watch {
+        alive: Some(alive),
+        thread: Some(thread),
+    }
 }
 
 fn report(tally: &Tally, filtered: usize) -> ExitCode {
