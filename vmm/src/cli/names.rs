@@ -128,9 +128,10 @@ mod tests {
     #[test]
     fn a_stranger_gets_the_near_names() {
         let e = chosen("workload", &wanted(&["mprotec"]), &workloads()).expect_err("unknown");
-        assert!(
-            e.to_string()
-                .starts_with("unknown workload \"mprotec\", did you mean mprotect?")
+        assert_eq!(
+            e.to_string(),
+            "unknown workload \"mprotec\", did you mean mprotect or mprotect_dirty? (`xenlet list` \
+             shows all)"
         );
         let e = chosen("policy", &wanted(&["generic7.2"]), &policies()).expect_err("unknown");
         assert_eq!(e.near.first(), Some(&"generic-7.2"), "{e}");
