@@ -6,6 +6,7 @@ use hypercalls::sched::{SCHEDOP_YIELD, SHUTDOWN_POWEROFF};
 use hypercalls::trap::BP;
 use hypercalls::vcpu::*;
 use hypercalls::{DOMID_SELF, Nr};
+use std::cell::Cell;
 use std::mem::offset_of;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,8 +39,10 @@ fn must_power_off(guest: Tiny) -> Checked {
     Ok(())
 }
 
-/// A guest of two vCPUs: the second begins at what `second` writes, with a stack of its own.
+/// A guest of two vCPUs: the second begins at what `second` writes, with a stack of its own. What
+/// `handler` writes is at [`HANDLER`].
 fn two(
+    handler: impl FnOnce(&mut Asm),
     first: impl FnOnce(&mut Asm),
     second: impl FnOnce(&mut Asm),
     setup: impl FnOnce(&Domain) + 'static,
@@ -51,8 +54,7 @@ fn two(
     let guest = Tiny::new(|a| {
         let start = a.label();
         a.jmp(start);
-        // A handler, at a known address.
-        return_from_breakpoint(a);
+        handler(a);
         entry = a.here();
         second(a);
         a.bind(start).mov(Rsp, data(40));
@@ -98,11 +100,16 @@ fn extended_registers_are_kept() -> Checked {
         body(a, 0, bad);
         a.jmp(good).bind(bad).bytes(&UD2).bind(good);
     };
-    must_power_off(two(first, second, |dom| {
-        for (cpu, at) in PATTERNS.into_iter().enumerate() {
-            put(dom, at, &[0x1111_2222_3333_4444 << cpu; 4]);
-        }
-    }))
+    must_power_off(two(
+        |_| {},
+        first,
+        second,
+        |dom| {
+            for (cpu, at) in PATTERNS.into_iter().enumerate() {
+                put(dom, at, &[0x1111_2222_3333_4444 << cpu; 4]);
+            }
+        },
+    ))
 }
 
 /// The upper halves of the ymm registers.
@@ -152,7 +159,7 @@ fn no_breakpoint_is_lost() -> Checked {
             .bytes(&UD2)
             .bind(good);
     };
-    must_power_off(two(first, second, |dom| {
+    must_power_off(two(return_from_breakpoint, first, second, |dom| {
         put(dom, data(1), &[u64::from(MMUEXT_TLB_FLUSH_ALL), 0, 0]);
         one_handler(BP, HANDLER)(dom);
     }))
@@ -165,43 +172,32 @@ const NOP: [u8; 5] = [0x0f, 0x1f, 0x44, 0, 0];
 /// has the first kicked. A breakpoint that is lost leaves rip at the second byte, which is no
 /// instruction.
 fn nor_one_whose_int3_is_gone() -> Checked {
-    let (mut site, mut handler) = (0, 0);
-    let rip = offset_of!(VcpuGuestContext, user_regs) + offset_of!(CpuUserRegs, rip);
-    let rsp = offset_of!(VcpuGuestContext, user_regs) + offset_of!(CpuUserRegs, rsp);
-    let cr3 = offset_of!(VcpuGuestContext, ctrlreg) + 24;
-    let mut second = 0;
-    let guest = Tiny::new(|a| {
-        let start = a.label();
-        a.jmp(start);
-        handler = a.here();
+    let site = Cell::new(None);
+    let handler = |a: &mut Asm| {
+        site.set(Some(a.label()));
         // add $4,16(%rsp): past the instruction
         a.bytes(&[0x48, 0x83, 0x44, 0x24, 0x10, 4]);
         return_from_breakpoint(a);
-        a.bind(start).mov(Rsp, data(40));
-        a.hypercall(Nr::SetTrapTable, &[data(0)]);
-        a.hypercall(Nr::VcpuOp, &[u64::from(VCPUOP_INITIALISE), 1, data(4)]);
-        a.hypercall(Nr::VcpuOp, &[u64::from(VCPUOP_UP), 1, 0]);
-        a.mov(R15, 0);
-        let again = a.mark();
-        site = a.here();
-        a.bytes(&NOP);
-        a.bytes(&[0x49, 0x81, 0xff]) // cmp $BREAKPOINTS,%r15
-            .bytes(&(BREAKPOINTS as u32).to_le_bytes())
-            .jnz(again)
-            .power_off();
-        second = a.here();
-        a.mov(Rbx, site);
+    };
+    let label = || site.get().expect("the handler comes first");
+    let second = |a: &mut Asm| {
+        a.mov_label(Rbx, label());
         let patch = a.mark();
         for first in [0xcc, NOP[0]] {
             a.bytes(&[0xc6, 0x03, first]); // movb $first,(%rbx)
             a.hypercall(Nr::MmuextOp, &[data(1), 1, 0, u64::from(DOMID_SELF)]);
         }
         a.jmp(patch);
-    });
-    must_power_off(guest.cpus(2).data(move |dom| {
-        let l4 = table_frame(dom, 0).maddr().0;
-        context(dom, &[(rip, second), (rsp, data(50)), (cr3, l4)]);
+    };
+    let first = |a: &mut Asm| {
+        a.hypercall(Nr::SetTrapTable, &[data(0)]).mov(R15, 0);
+        a.bind(label()).bytes(&NOP);
+        a.bytes(&[0x49, 0x81, 0xff]) // cmp $BREAKPOINTS,%r15
+            .bytes(&(BREAKPOINTS as u32).to_le_bytes())
+            .jnz(label());
+    };
+    must_power_off(two(handler, first, second, |dom| {
         put(dom, data(1), &[u64::from(MMUEXT_TLB_FLUSH_ALL), 0, 0]);
-        one_handler(BP, handler)(dom);
+        one_handler(BP, HANDLER)(dom);
     }))
 }
